@@ -1,0 +1,22 @@
+/* The rule "call": how the wrapper was started, and a clean footing before any file is touched. */
+#ifndef CAPWRAP_CALL_H
+#define CAPWRAP_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "refusal.h"
+
+struct call {
+	const char *line;   /* as the kernel passed it; the script's own first line decides */
+	const char *script; /* as the caller spelt it */
+	char **arguments;   /* the caller's, NULL-terminated */
+	int count;          /* of those */
+	uid_t uid;
+	uint64_t permitted; /* what the kernel gave the wrapper: the ceiling */
+};
+
+bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal);
+
+#endif

@@ -1,0 +1,124 @@
+#include "environment.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* Lua's own default without "./", once for each version that reads a variable of its own. */
+#define LUA(suffix, version) \
+	"LUA_PATH" suffix "=/usr/local/share/lua/" version "/?.lua;/usr/local/share/lua/" version "/?/init.lua;" \
+	"/usr/local/lib/lua/" version "/?.lua;/usr/local/lib/lua/" version "/?/init.lua;" \
+	"/usr/share/lua/" version "/?.lua;/usr/share/lua/" version "/?/init.lua", \
+	"LUA_CPATH" suffix "=/usr/local/lib/lua/" version "/?.so;/usr/lib/" MULTIARCH "lua/" version "/?.so;" \
+	"/usr/lib/lua/" version "/?.so;/usr/local/lib/lua/" version "/loadall.so"
+
+/* Set whatever the caller has, unless the line keeps the name. */
+static const char *const fixed[] = {
+	"PATH=" SECURE_PATH,
+	"SHELL=/bin/sh",
+
+	/* No file can be made below it, not even with CAP_DAC_OVERRIDE; without HOME some interpreters ask passwd. */
+	"HOME=/dev/null",
+
+	"PYTHONNOUSERSITE=1",
+	"PYTHONDONTWRITEBYTECODE=1", /* a __pycache__ made with CAP_DAC_OVERRIDE would be the caller's */
+	"GUILE_AUTO_COMPILE=0",
+	"R_PROFILE_USER=/dev/null",
+	"R_ENVIRON_USER=/dev/null",
+	"AWKPATH=/usr/local/share/awk:/usr/share/awk",
+	LUA("", "5.1"),
+	LUA("_5_2", "5.2"),
+	LUA("_5_3", "5.3"),
+	LUA("_5_4", "5.4"),
+	"DOTNET_EnableDiagnostics=0",
+};
+
+/* Kept where the value is sane. */
+static const char *const allowed[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "TZ"};
+
+static const char *const loader[] = {
+	"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MUSL_LOCPATH",
+	"NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TZDIR",
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static bool starts(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+bool environment_is_name(const char *name)
+{
+	return *name && !strchr(DIGITS, *name) && !name[strspn(name, LETTERS DIGITS "_")];
+}
+
+bool environment_steers_loader(const char *name)
+{
+	for (size_t i = 0; i < COUNT(loader); i++)
+		if (!strcmp(name, loader[i]))
+			return true;
+	return starts(name, "LD_") || starts(name, "MALLOC_");
+}
+
+/* The entry of that name, where there is one so far. */
+static bool has(const char *const built[], const char *entry, size_t length)
+{
+	for (; *built; built++)
+		if (!strncmp(*built, entry, length + 1))
+			return true;
+	return false;
+}
+
+static bool is_kept(const char *entry, size_t length, char *const kept[])
+{
+	for (; *kept; kept++)
+		if (strlen(*kept) == length && !strncmp(entry, *kept, length))
+			return true;
+	return false;
+}
+
+static bool is_allowed(const char *entry, size_t length)
+{
+	for (size_t i = 0; i < COUNT(allowed); i++)
+		if (strlen(allowed[i]) == length && !strncmp(entry, allowed[i], length))
+			return true;
+	return starts(entry, "LC_") && strspn(entry, LETTERS DIGITS "_") == length;
+}
+
+/* No value may be a path out of where programs look such names up. */
+static bool is_sane(const char *entry, const char *value)
+{
+	bool zone = starts(entry, "TZ=");
+
+	if (zone && (*value == '/' || strstr(value, "..")))
+		return false;
+	return !value[strspn(value, zone ? LETTERS DIGITS "_.@+-/" : LETTERS DIGITS "_.@+-")];
+}
+
+void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], char *const kept[])
+{
+	size_t count = 0;
+
+	built[0] = NULL;
+	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
+		const char *value = strchr(*given, '=');
+		size_t length = value ? (size_t)(value - *given) : 0;
+
+		if (!value || !(is_kept(*given, length, kept) ||
+				      (is_allowed(*given, length) && is_sane(*given, value + 1))))
+			continue;
+		if (has(built, *given, length))
+			continue;
+		built[count++] = *given;
+		built[count] = NULL;
+	}
+	for (size_t i = 0; i < COUNT(fixed); i++) {
+		if (has(built, fixed[i], (size_t)(strchr(fixed[i], '=') - fixed[i])))
+			continue;
+		built[count++] = fixed[i];
+		built[count] = NULL;
+	}
+}

@@ -1,0 +1,52 @@
+/* The rules "grant", "contain" and "ceiling", and their effect: capability sets, read from files and put on the process.
+ * A set is a mask, as the kernel has it, so that bits which libcap has no name for are not lost. */
+#ifndef CAPWRAP_GRANT_H
+#define CAPWRAP_GRANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/capability.h>
+#include <sys/types.h>
+
+#include "refusal.h"
+
+struct sets {
+	uint64_t permitted, effective, inheritable;
+};
+
+/* Of this process. False with errno. */
+bool sets_get(struct sets *sets);
+bool sets_set(const struct sets *sets);
+
+struct file_capabilities {
+	bool present;
+	uid_t rootid; /* of the user namespace that they were set in; 0: they are for this one */
+	uint64_t permitted, inheritable;
+};
+
+/* Takes what cap_get_fd or cap_get_file came back with, and frees it. NULL is none, or false with errno. */
+bool file_capabilities_take(struct file_capabilities *file, cap_t caps);
+
+/* The grant: what a script's file may inherit. The effective flag means nothing on a script. Pure. */
+bool grant_of(uint64_t *grant, const struct file_capabilities *file, struct refusal *refusal);
+
+bool grant_read(uint64_t *grant, int fd, struct refusal *refusal);
+
+/* Does a program with these hand exactly the grant on to a process that may inherit it? Pure. */
+bool grant_contained(uint64_t grant, const struct file_capabilities *file);
+
+/* Is the whole grant permitted? Otherwise tells why it is not, of the wrapper at `path`. */
+bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper, struct refusal *refusal);
+
+struct taking {
+	uint64_t grant;
+	uint64_t permitted; /* of the wrapper until now */
+	bool ambient;       /* else contained */
+	bool root;          /* the caller is uid 0 */
+	bool no_new_privs;
+};
+
+/* Puts the grant on this process, and nothing else; then looks whether it came out so. */
+bool grant_take(const struct taking *taking, struct refusal *refusal);
+
+#endif

@@ -1,0 +1,91 @@
+#include "interpreter.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct path_reasons reasons = {
+	.step = INTERPRETER_STEP,
+	.owner = INTERPRETER_OWNER,
+	.writable = INTERPRETER_WRITABLE,
+	.sticky = INTERPRETER_STICKY,
+	.nosuid = INTERPRETER_NOSUID,
+	.links = true,
+};
+
+/* May the caller execute what is found? `absent` where it is not there at all. */
+static bool executable(const struct interpreter *interpreter, bool *absent, struct refusal *refusal)
+{
+	if (!access(interpreter->found, X_OK))
+		return true;
+	*absent = errno == ENOENT || errno == ENOTDIR;
+	return refuse_about(refusal, INTERPRETER_DENIED, interpreter->found, errno);
+}
+
+/* As execvp does it, but for where it looks. */
+static bool look_up(struct interpreter *interpreter, const char *name, struct refusal *refusal)
+{
+	bool absent;
+
+	for (const char *folder = SECURE_PATH; *folder; folder += *folder == ':') {
+		size_t length = strcspn(folder, ":");
+
+		memcpy(interpreter->found, folder, length);
+		interpreter->found[length] = '/';
+		strcpy(interpreter->found + length + 1, name);
+		folder += length;
+		if (executable(interpreter, &absent, refusal))
+			return true;
+		if (!absent)
+			return false;
+	}
+	return refuse_about(refusal, INTERPRETER_ABSENT, name, 0);
+}
+
+bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal)
+{
+	bool absent = false;
+
+	if (!strchr(word, '/'))
+		return look_up(interpreter, word, refusal);
+	if (*word != '/')
+		return refuse_about(refusal, INTERPRETER_RELATIVE, word, 0);
+	strcpy(interpreter->found, word);
+	if (executable(interpreter, &absent, refusal))
+		return true;
+	return absent ? refuse_about(refusal, INTERPRETER_ABSENT, word, 0) : false;
+}
+
+bool interpreter_trust(struct interpreter *interpreter, const struct stat *self, uint64_t grant,
+	struct refusal *refusal)
+{
+	struct path *path = &interpreter->path;
+
+	if (!path_walk(path, interpreter->found, &reasons, refusal) || path->nosuid)
+		return false;
+	if (!S_ISREG(path->mode))
+		return refuse_about(refusal, INTERPRETER_TYPE, path->real, 0);
+	if (path->owner)
+		return refuse_about(refusal, INTERPRETER_OWNER, path->real, 0);
+	if (path_writable(path->mode))
+		return refuse_about(refusal, INTERPRETER_WRITABLE, path->real, 0);
+	if (path->device == self->st_dev && path->inode == self->st_ino)
+		return refuse_about(refusal, INTERPRETER_SELF, path->real, 0);
+	if (path->mode & (S_ISUID | S_ISGID))
+		return refuse_about(refusal, INTERPRETER_SETID, path->real, 0);
+
+	/* Any file capabilities make the kernel drop the ambient set. */
+	refusal->capabilities = grant;
+	if (!file_capabilities_take(&interpreter->file, cap_get_file(path->real)) ||
+		(interpreter->file.present && !grant_contained(grant, &interpreter->file)))
+		return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
+	return true;
+}
+
+bool interpreter_contains(const struct interpreter *interpreter, uint64_t grant, struct refusal *refusal)
+{
+	if (grant_contained(grant, &interpreter->file))
+		return true;
+	refusal->capabilities = grant;
+	return refuse_about(refusal, CONTAIN_UNCOVERED, interpreter->path.real, 0);
+}

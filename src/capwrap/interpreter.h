@@ -1,0 +1,30 @@
+/* The rules "interpreter" and "contain": the program that runs the script. */
+#ifndef CAPWRAP_INTERPRETER_H
+#define CAPWRAP_INTERPRETER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "grant.h"
+#include "path.h"
+#include "refusal.h"
+
+struct interpreter {
+	char found[PATH_MAX]; /* as the line or the secure path has it: a virtual environment is known by its link */
+	struct path path;
+	struct file_capabilities file;
+};
+
+/* Finds it: a bare name in the secure path, never in PATH. */
+bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal);
+
+/* Trusts it: every hop, the file, and what it would do with the grant. `self` is the wrapper. */
+bool interpreter_trust(struct interpreter *interpreter, const struct stat *self, uint64_t grant,
+	struct refusal *refusal);
+
+/* With --contain its own inheritable capabilities must hand the grant on. */
+bool interpreter_contains(const struct interpreter *interpreter, uint64_t grant, struct refusal *refusal);
+
+#endif

@@ -1,0 +1,66 @@
+#include "refusal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Fills in a text's placeholders, foreign words by `add`. */
+static void expand(struct text *text, const char *words, const struct refusal *refusal,
+	void (*add)(struct text *, const char *), const char *script, const char *wrapper)
+{
+	for (; *words; words++) {
+		if (*words != '%') {
+			text_add(text, (const char[]){*words, 0});
+			continue;
+		}
+		switch (*++words) {
+		case 'o': add(text, refusal->object); break;
+		case 'p': add(text, script); break;
+		case 'w': add(text, wrapper); break;
+		case 'e': text_add_error(text, refusal->error); break;
+		case 'g': text_add_capabilities(text, refusal->capabilities); break;
+		}
+	}
+}
+
+const char *const rule_names[RULES] = {
+	[RULE_CALL] = "call",
+	[RULE_PATH] = "path",
+	[RULE_FILE] = "file",
+	[RULE_EXECUTE] = "execute",
+	[RULE_LINE] = "line",
+	[RULE_GRANT] = "grant",
+	[RULE_INTERPRETER] = "interpreter",
+	[RULE_CONTAIN] = "contain",
+	[RULE_CHANNEL] = "channel",
+	[RULE_CEILING] = "ceiling",
+	[RULE_EFFECT] = "effect",
+};
+
+const struct refusal_text refusal_texts[REASONS] = {
+#define REFUSAL(name, rule, exit_code, reason, fix) {rule, exit_code, reason, fix},
+#include "refusals.h"
+#undef REFUSAL
+};
+
+bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error)
+{
+	refusal->reason = reason;
+	refusal->error = error;
+	stpncpy(refusal->object, object, sizeof refusal->object - 1)[0] = 0;
+	return false;
+}
+
+bool refuse(struct refusal *refusal, enum reason reason)
+{
+	return refuse_about(refusal, reason, "", errno);
+}
+
+void refusal_reason(struct text *text, const struct refusal *refusal)
+{
+	expand(text, refusal_texts[refusal->reason].reason, refusal, text_add_escaped, "", "");
+}
+
+void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper)
+{
+	expand(text, refusal_texts[refusal->reason].fix, refusal, text_add_quoted, script, wrapper);
+}

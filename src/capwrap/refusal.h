@@ -1,0 +1,60 @@
+/* How capwrap says no. */
+#ifndef CAPWRAP_REFUSAL_H
+#define CAPWRAP_REFUSAL_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "text.h"
+
+enum rule {
+	RULE_CALL,
+	RULE_PATH,
+	RULE_FILE,
+	RULE_EXECUTE,
+	RULE_LINE,
+	RULE_GRANT,
+	RULE_INTERPRETER,
+	RULE_CONTAIN,
+	RULE_CHANNEL,
+	RULE_CEILING,
+	RULE_EFFECT,
+	RULES
+};
+
+enum reason {
+#define REFUSAL(name, rule, exit_code, reason, fix) name,
+#include "refusals.h"
+#undef REFUSAL
+	REASONS
+};
+
+struct refusal {
+	enum reason reason;
+	int error;             /* errno, where the kernel said no */
+	uint64_t capabilities; /* the ones that it is about */
+	char object[PATH_MAX]; /* the file or word that it is about */
+};
+
+/* Note why, and are false, so that a rule ends with `return refuse(...)`: about the script itself and with errno as it
+ * stands, or about another object. */
+bool refuse(struct refusal *refusal, enum reason reason);
+bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error);
+
+struct refusal_text {
+	enum rule rule;
+	int exit_code;
+	const char *reason;
+	const char *fix;
+};
+
+extern const struct refusal_text refusal_texts[REASONS];
+extern const char *const rule_names[RULES];
+
+/* What went wrong, for a person's eyes; and what mends it, with paths quoted for a shell. `script` and `wrapper` are
+ * the paths that the fix may name. */
+void refusal_reason(struct text *text, const struct refusal *refusal);
+void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper);
+
+#endif

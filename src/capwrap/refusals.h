@@ -1,0 +1,191 @@
+/* Every refusal, listed once: its name, rule, exit code, reason and fix. The exit code is 125; 126 where the interpreter
+ * can't be executed, 127 where it is not found. capwrap.1 lists the same, and a test holds the two together.
+ * %o stands for the file or word that it is about, %e for errno in words, %g for the capabilities, %p for the script,
+ * %w for the wrapper. */
+
+REFUSAL(CALL_USAGE, RULE_CALL, 125,
+	"called without a line and a script",
+	"begin a script with #!%w python3 and run that")
+REFUSAL(CALL_IDS, RULE_CALL, 125,
+	"real, effective and saved user or group id differ",
+	"chmod ug-s %w")
+REFUSAL(CALL_DESCRIPTORS, RULE_CALL, 125,
+	"descriptors 0 to 2 can't be opened on /dev/null: %e",
+	"mknod -m 666 /dev/null c 1 3")
+REFUSAL(CALL_CAPABILITIES, RULE_CALL, 125,
+	"the effective set can't be emptied: %e",
+	"allow capget and capset in the seccomp filter")
+REFUSAL(PATH_RESOLVE, RULE_PATH, 125,
+	"%e",
+	"namei -l %p")
+REFUSAL(PATH_STEP, RULE_PATH, 125,
+	"%o: %e",
+	"namei -l %p")
+REFUSAL(PATH_LINK, RULE_PATH, 125,
+	"%o became a link while it was looked at",
+	"run %p again")
+REFUSAL(PATH_OWNER, RULE_PATH, 125,
+	"%o is not owned by root",
+	"chown root: %o")
+REFUSAL(PATH_WRITABLE, RULE_PATH, 125,
+	"%o is writable by group or others",
+	"chmod go-w %o")
+REFUSAL(PATH_STICKY, RULE_PATH, 125,
+	"lies in %o, where others can put files beside it",
+	"move it to a folder that only root can write to, such as /usr/local/bin, and setcap it there")
+REFUSAL(FILE_OPEN, RULE_FILE, 125,
+	"can't be opened for reading: %e",
+	"chmod +r %p")
+REFUSAL(FILE_TYPE, RULE_FILE, 125,
+	"not a regular file",
+	"name a script")
+REFUSAL(FILE_OWNER, RULE_FILE, 125,
+	"not owned by root",
+	"chown root: %p and setcap it again")
+REFUSAL(FILE_WRITABLE, RULE_FILE, 125,
+	"writable by group or others",
+	"chmod go-w %p")
+REFUSAL(FILE_NOSUID, RULE_FILE, 125,
+	"%o is mounted nosuid",
+	"mount -o remount,suid %o")
+REFUSAL(EXECUTE_DENIED, RULE_EXECUTE, 125,
+	"you may not execute it",
+	"chmod +x %p")
+REFUSAL(EXECUTE_NOEXEC, RULE_EXECUTE, 125,
+	"on a mount with noexec",
+	"mount -o remount,exec \"$(stat -c %m %p)\"")
+REFUSAL(EXECUTE_BUSY, RULE_EXECUTE, 125,
+	"open for writing",
+	"fuser -v %p")
+REFUSAL(EXECUTE_ERROR, RULE_EXECUTE, 125,
+	"can't be executed: %e",
+	"namei -l %p")
+REFUSAL(LINE_READ, RULE_LINE, 125,
+	"its first line can't be read: %e",
+	"head -n 1 %p")
+REFUSAL(LINE_MAGIC, RULE_LINE, 125,
+	"it does not begin with #!",
+	"write #!%w python3, or another interpreter, in its first line")
+REFUSAL(LINE_END, RULE_LINE, 125,
+	"its first line does not end within 255 bytes",
+	"shorten it")
+REFUSAL(LINE_CR, RULE_LINE, 125,
+	"its first line has a carriage return",
+	"sed -i 's/\\r$//' %p and setcap it again")
+REFUSAL(LINE_CONTROL, RULE_LINE, 125,
+	"its first line has a control byte",
+	"head -n 1 %p | cat -v")
+REFUSAL(LINE_SELF, RULE_LINE, 125,
+	"the wrapper can't see which program it is: /proc/self/exe: %e",
+	"mount -t proc proc /proc")
+REFUSAL(LINE_WRAPPER, RULE_LINE, 125,
+	"its first line names %o, which is not this wrapper",
+	"write #!%w there")
+REFUSAL(LINE_DIFFERS, RULE_LINE, 125,
+	"its first line is not the one that the wrapper was called with",
+	"run the script itself: %p")
+REFUSAL(LINE_OPTION, RULE_LINE, 125,
+	"its first line has the unknown option %o",
+	"use --env, --contain or --no-new-privs, and put options of the interpreter behind its name")
+REFUSAL(LINE_ENV_NAME, RULE_LINE, 125,
+	"--env in its first line is not followed by names, joined by commas",
+	"write --env NAME or --env NAME,NAME")
+REFUSAL(LINE_ENV_LOADER, RULE_LINE, 125,
+	"--env in its first line names %o, which steers the loader or the C library",
+	"take it out")
+REFUSAL(LINE_INTERPRETER, RULE_LINE, 125,
+	"its first line names no interpreter",
+	"write one behind #!%w, such as python3")
+REFUSAL(GRANT_READ, RULE_GRANT, 125,
+	"its capabilities can't be read: %e",
+	"setcap -r %p and setcap it again")
+REFUSAL(GRANT_NONE, RULE_GRANT, 125,
+	"it has no inheritable capabilities (an edit takes them away)",
+	"setcap cap_NAME=i %p")
+REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
+	"its capabilities were set in a user namespace",
+	"setcap %g=i %p")
+REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
+	"it has permitted capabilities that are not inheritable",
+	"use =i: setcap %g=i %p")
+REFUSAL(INTERPRETER_RELATIVE, RULE_INTERPRETER, 125,
+	"%o is neither a bare name nor an absolute path",
+	"write its absolute path in the first line")
+REFUSAL(INTERPRETER_ABSENT, RULE_INTERPRETER, 127,
+	"interpreter %o is not found",
+	"install it in one of " SECURE_PATH ", or write its absolute path in the first line")
+REFUSAL(INTERPRETER_STEP, RULE_INTERPRETER, 126,
+	"interpreter: %o: %e",
+	"namei -l %o")
+REFUSAL(INTERPRETER_OWNER, RULE_INTERPRETER, 125,
+	"interpreter: %o is not owned by root",
+	"chown -h root: %o")
+REFUSAL(INTERPRETER_WRITABLE, RULE_INTERPRETER, 125,
+	"interpreter: %o is writable by group or others",
+	"chmod go-w %o")
+REFUSAL(INTERPRETER_STICKY, RULE_INTERPRETER, 125,
+	"interpreter: it lies in %o, where others can put files beside it",
+	"move it to a folder that only root can write to")
+REFUSAL(INTERPRETER_NOSUID, RULE_INTERPRETER, 125,
+	"interpreter: %o is mounted nosuid",
+	"mount -o remount,suid %o")
+REFUSAL(INTERPRETER_TYPE, RULE_INTERPRETER, 126,
+	"interpreter: %o is not a regular file",
+	"write the path of a program in the first line")
+REFUSAL(INTERPRETER_DENIED, RULE_INTERPRETER, 126,
+	"interpreter: you may not execute %o: %e",
+	"chmod +x %o")
+REFUSAL(INTERPRETER_SELF, RULE_INTERPRETER, 125,
+	"interpreter: %o is the wrapper itself",
+	"write another interpreter in the first line, such as python3")
+REFUSAL(INTERPRETER_SETID, RULE_INTERPRETER, 125,
+	"interpreter: %o is set-user-ID or set-group-ID",
+	"chmod ug-s %o")
+REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
+	"interpreter: %o has file capabilities other than inheritable ones that cover the grant",
+	"setcap -r %o, or setcap %g=i %o")
+REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
+	"interpreter %o can't be executed: %e",
+	"file -L %o")
+REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
+	"--contain needs an interpreter whose inheritable file capabilities cover the grant, and %o has none",
+	"setcap %g=i %o")
+REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
+	"%o opens a debugger to any process of the same user, on SIGUSR1",
+	"write --disable-sigusr1, or --permission, behind its name in the first line")
+REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
+	"%o loads agents from any process of the same user",
+	"write -XX:+DisableAttachMechanism behind its name in the first line")
+REFUSAL(CEILING_NO_NEW_PRIVS, RULE_CEILING, 125,
+	"the wrapper did not get %g: no_new_privs is set",
+	"run it outside of what sets that, such as NoNewPrivileges= of systemd or a container")
+REFUSAL(CEILING_BOUNDING, RULE_CEILING, 125,
+	"the wrapper did not get %g: not in the bounding set",
+	"add it where that is narrowed, such as CapabilityBoundingSet= of systemd or a container")
+REFUSAL(CEILING_NOSUID, RULE_CEILING, 125,
+	"the wrapper did not get %g: it lies on a mount with nosuid",
+	"mount -o remount,suid \"$(stat -c %m %w)\"")
+REFUSAL(CEILING_WRAPPER, RULE_CEILING, 125,
+	"the wrapper does not hold %g",
+	"setcap all=p %w")
+REFUSAL(CEILING_WITHHELD, RULE_CEILING, 125,
+	"the kernel withheld %g from the wrapper",
+	"run it untraced and outside of user namespaces")
+REFUSAL(EFFECT_CORE, RULE_EFFECT, 125,
+	"core dumps can't be limited: %e",
+	"allow setrlimit in the seccomp filter")
+REFUSAL(EFFECT_NOROOT, RULE_EFFECT, 125,
+	"root's run can't be narrowed: %e",
+	"run it with cap_setpcap, or as another user")
+REFUSAL(EFFECT_NO_NEW_PRIVS, RULE_EFFECT, 125,
+	"no_new_privs can't be set: %e",
+	"allow prctl in the seccomp filter")
+REFUSAL(EFFECT_SETS, RULE_EFFECT, 125,
+	"the capability sets can't be set: %e",
+	"capsh --print shows securebits and bounding set")
+REFUSAL(EFFECT_DIFFER, RULE_EFFECT, 125,
+	"the capability sets are not what they were set to",
+	"capsh --print shows securebits and bounding set")
+REFUSAL(EFFECT_MEMORY, RULE_EFFECT, 125,
+	"%e",
+	"raise the memory limit: ulimit -v unlimited")

@@ -1,0 +1,88 @@
+#include "script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
+#endif
+
+static const struct path_reasons reasons = {
+	.step = PATH_STEP,
+	.link = PATH_LINK,
+	.owner = PATH_OWNER,
+	.writable = PATH_WRITABLE,
+	.sticky = PATH_STICKY,
+	.nosuid = FILE_NOSUID,
+};
+
+bool script_open(struct script *script, const char *path, struct refusal *refusal)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(path, real))
+		return refuse(refusal, PATH_RESOLVE);
+	if (!path_walk(&script->path, real, &reasons, refusal) || script->path.nosuid)
+		return false;
+
+	/* Only for a regular file is opening without effect. */
+	if (!S_ISREG(script->path.mode))
+		return refuse(refusal, FILE_TYPE);
+	script->fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (script->fd < 0 || fstat(script->fd, &st) < 0)
+		return refuse(refusal, FILE_OPEN);
+	if (!S_ISREG(st.st_mode))
+		return refuse(refusal, FILE_TYPE);
+	if (st.st_uid)
+		return refuse(refusal, FILE_OWNER);
+	if (path_writable(st.st_mode))
+		return refuse(refusal, FILE_WRITABLE);
+	return true;
+}
+
+/* Linux 6.14 judges the very descriptor, and refuses while anyone can write through another or through a mapping. */
+static int execute_error(const struct script *script)
+{
+	char *const arguments[] = {(char[]){""}, NULL};
+
+	if (!syscall(SYS_execveat, script->fd, "", arguments, arguments + 1, AT_EMPTY_PATH | AT_EXECVE_CHECK))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	return access(script->path.real, X_OK) < 0 ? errno : 0;
+}
+
+bool script_executable(const struct script *script, struct refusal *refusal)
+{
+	struct statvfs fs;
+
+	errno = execute_error(script);
+	switch (errno) {
+	case 0:
+		return true;
+	case ETXTBSY:
+		return refuse(refusal, EXECUTE_BUSY);
+	case EACCES:
+		if (!fstatvfs(script->fd, &fs) && fs.f_flag & ST_NOEXEC)
+			return refuse(refusal, EXECUTE_NOEXEC);
+		return refuse(refusal, EXECUTE_DENIED);
+	default:
+		return refuse(refusal, EXECUTE_ERROR);
+	}
+}
+
+bool script_read(struct script *script, struct refusal *refusal)
+{
+	ssize_t length = pread(script->fd, script->head, sizeof script->head, 0);
+
+	if (length < 0)
+		return refuse(refusal, LINE_READ);
+	script->length = (size_t)length;
+	return true;
+}

@@ -1,0 +1,32 @@
+/* The rules "path", "file" and "execute": the script's file, and the one descriptor through which it is read. */
+#ifndef CAPWRAP_SCRIPT_H
+#define CAPWRAP_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "path.h"
+#include "refusal.h"
+
+#define SCRIPT_HEAD 256 /* what the kernel reads of it */
+
+struct script {
+	struct path path; /* canonical: what the interpreter is handed */
+	int fd;           /* policy comes from here and from nowhere else */
+	size_t length;
+	char head[SCRIPT_HEAD];
+};
+
+/* These hold whatever the caller does with names, links and folders:
+ *  - the path is resolved once; what is then walked, opened and handed on is the result;
+ *  - every step of it is trusted (path.h), so the interpreter opens the very file that was judged;
+ *  - line and grant are read through the descriptor, never by name. */
+bool script_open(struct script *script, const char *path, struct refusal *refusal);
+
+/* May the caller execute it, by mode, mount and by nobody writing to it? */
+bool script_executable(const struct script *script, struct refusal *refusal);
+
+/* The first bytes of the file, for shebang.h. */
+bool script_read(struct script *script, struct refusal *refusal);
+
+#endif

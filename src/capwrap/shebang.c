@@ -1,0 +1,177 @@
+#include "shebang.h"
+
+#include <string.h>
+
+#include "environment.h"
+
+static const char blanks[] = " \t";
+
+bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal)
+{
+	const char *newline, *path, *end;
+
+	if (length < 2 || head[0] != '#' || head[1] != '!')
+		return refuse(refusal, LINE_MAGIC);
+	newline = memchr(head, '\n', length < SHEBANG_MAX ? length : SHEBANG_MAX);
+	if (!newline)
+		return refuse(refusal, LINE_END);
+	for (const char *at = head; at < newline; at++) {
+		if (*at == '\r')
+			return refuse(refusal, LINE_CR);
+		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
+			return refuse(refusal, LINE_CONTROL);
+	}
+
+	memcpy(shebang->bytes, head + 2, (size_t)(newline - head) - 2);
+	shebang->bytes[newline - head - 2] = 0;
+	path = shebang->bytes + strspn(shebang->bytes, blanks);
+	end = path + strcspn(path, blanks);
+	memcpy(shebang->wrapper, path, (size_t)(end - path));
+	shebang->wrapper[end - path] = 0;
+
+	path = end + strspn(end, blanks);
+	for (end = path + strlen(path); end > path && strchr(blanks, end[-1]); end--)
+		;
+	memcpy(shebang->line, path, (size_t)(end - path));
+	shebang->line[end - path] = 0;
+	return true;
+}
+
+bool shebang_of(const struct shebang *shebang, const struct stat *self, const char *line, struct refusal *refusal)
+{
+	struct stat st;
+
+	if (*shebang->wrapper != '/' || stat(shebang->wrapper, &st) < 0 || st.st_dev != self->st_dev ||
+		st.st_ino != self->st_ino)
+		return refuse_about(refusal, LINE_WRAPPER, shebang->wrapper, 0);
+	return !strcmp(shebang->line, line) || refuse(refusal, LINE_DIFFERS);
+}
+
+/* The next word of a text, which it cuts off; NULL at the end. */
+static char *cut(char **text, const char *separators)
+{
+	char *word = *text + strspn(*text, separators);
+
+	if (!*word)
+		return NULL;
+	*text = word + strcspn(word, separators);
+	if (**text)
+		*(*text)++ = 0;
+	return word;
+}
+
+/* Cuts NAME[,NAME...] up behind the names that are kept so far. */
+static bool names_keep(struct shebang *shebang, char *names, struct refusal *refusal)
+{
+	char **kept = shebang->kept, *name;
+
+	if (!names || !*names || *names == ',' || names[strlen(names) - 1] == ',')
+		return refuse(refusal, LINE_ENV_NAME);
+	while (*kept)
+		kept++;
+	while ((name = cut(&names, ","))) {
+		if (!environment_is_name(name))
+			return refuse(refusal, LINE_ENV_NAME);
+		if (environment_steers_loader(name))
+			return refuse_about(refusal, LINE_ENV_LOADER, name, 0);
+		*kept++ = name;
+	}
+	*kept = NULL;
+	return true;
+}
+
+static bool is(const char *word, const char *one, const char *other)
+{
+	return !strcmp(word, one) || !strcmp(word, other);
+}
+
+bool shebang_parse(struct shebang *shebang, struct refusal *refusal)
+{
+	char *rest = strcpy(shebang->bytes, shebang->line), *word;
+
+	shebang->contain = shebang->no_new_privs = false;
+	shebang->kept[0] = NULL;
+	while ((word = cut(&rest, blanks)) && *word == '-') {
+		bool joined = !strncmp(word, "--env=", 6);
+
+		if (is(word, "-c", "--contain"))
+			shebang->contain = true;
+		else if (is(word, "-n", "--no-new-privs"))
+			shebang->no_new_privs = true;
+		else if (!joined && !is(word, "-e", "--env"))
+			return refuse_about(refusal, LINE_OPTION, word, 0);
+		else if (!names_keep(shebang, joined ? word + 6 : cut(&rest, blanks), refusal))
+			return false;
+	}
+	if (!word)
+		return refuse(refusal, LINE_INTERPRETER);
+
+	for (shebang->count = 0; word; word = cut(&rest, blanks))
+		shebang->words[shebang->count++] = word;
+	shebang->words[shebang->count] = NULL;
+	return true;
+}
+
+static const char *base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Is it called that, give or take a version? */
+static bool called(const char *path, const char *name)
+{
+	size_t length = strlen(name);
+
+	path = base(path);
+	return !strncmp(path, name, length) && !path[length + strspn(path + length, "0123456789.-")];
+}
+
+static bool has_word(const struct shebang *shebang, const char *word)
+{
+	for (size_t i = 1; i < shebang->count; i++)
+		if (!strcmp(shebang->words[i], word))
+			return true;
+	return false;
+}
+
+bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal)
+{
+	static const struct {
+		const char *name;
+		const char *closed[3]; /* any of these closes it */
+		enum reason reason;
+	} channels[] = {
+		{"node", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
+		{"nodejs", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
+		{"java", {"-XX:+DisableAttachMechanism"}, CHANNEL_JAVA},
+	};
+
+	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+		bool named = called(real, channels[i].name), closed = false;
+
+		for (size_t j = 0; j < shebang->count; j++)
+			named |= called(shebang->words[j], channels[i].name);
+		for (size_t j = 0; j < 3 && channels[i].closed[j]; j++)
+			closed |= has_word(shebang, channels[i].closed[j]);
+		if (named && !closed)
+			return refuse_about(refusal, channels[i].reason, channels[i].name, 0);
+	}
+	return true;
+}
+
+bool shebang_ends_in_file_option(const struct shebang *shebang)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *last = shebang->words[shebang->count - 1];
+	const char *program = base(shebang->words[!strcmp(base(shebang->words[0]), "env") && shebang->count > 1]);
+	size_t length = strlen(last), end = strlen(program);
+
+	/* There -f takes no argument. */
+	if ((end >= 2 && !strcmp(program + end - 2, "sh")) || called(program, "perl"))
+		return false;
+	if (!strcmp(last, "--file"))
+		return true;
+	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, letters) == length - 1;
+}

@@ -1,0 +1,42 @@
+/* The rules "line" and "channel": a script's first line. Pure, but for shebang_of. */
+#ifndef CAPWRAP_SHEBANG_H
+#define CAPWRAP_SHEBANG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "refusal.h"
+
+#define SHEBANG_MAX 255                  /* bytes, with the newline: what every kernel from 5.1 on reads */
+#define WORDS_MAX (SHEBANG_MAX / 2 + 1) /* that fit there, and a NULL */
+
+struct shebang {
+	char wrapper[SHEBANG_MAX + 1]; /* the path behind #! */
+	char line[SHEBANG_MAX + 1];    /* what the kernel passes of the rest */
+
+	char bytes[SHEBANG_MAX + 1]; /* the line, cut into what follows */
+	bool contain;
+	bool no_new_privs;
+	char *kept[WORDS_MAX];  /* names of --env */
+	char *words[WORDS_MAX]; /* the interpreter and its arguments */
+	size_t count;           /* of words */
+};
+
+/* Takes the first line of a file apart as the kernel does: its wrapper and its line. */
+bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal);
+
+/* Is it the first line of a script for this wrapper, and the one that the kernel called it with? */
+bool shebang_of(const struct shebang *shebang, const struct stat *self, const char *line, struct refusal *refusal);
+
+/* Takes the line apart: LINE = [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...] */
+bool shebang_parse(struct shebang *shebang, struct refusal *refusal);
+
+/* Does the interpreter, or what it is named to start, as in `env node`, let other processes of the same user in while
+ * it runs? `real` is the interpreter's path without links. */
+bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
+
+/* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */
+bool shebang_ends_in_file_option(const struct shebang *shebang);
+
+#endif

@@ -1,0 +1,188 @@
+"""Fixtures for tests against the real kernel: root sets up, an unprivileged uid acts."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(os.environ["CAPWRAP_BUILD"])
+SOURCE = Path(__file__).resolve().parents[2]
+SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+
+
+def free_uid(start: int) -> int:
+    """A uid that belongs to nobody: what it owns and runs can be told apart from all else."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(uid for uid in range(start, start + 1000) if uid not in taken)
+
+
+USER = free_uid(54000)
+OTHER = free_uid(USER + 1)
+
+
+def last_cap() -> int:
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def bounding() -> int:
+    """The bounding set of the tests: a machine may have less than all."""
+    return int(re.search(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text())[1], 16)
+
+
+def sets_in(status: str) -> dict[str, int]:
+    """The capability sets in the text of a /proc/PID/status."""
+    return {name: int(value, 16) for name, value in re.findall(r"^(Cap\w+):\s*([0-9a-f]+)", status, re.M)}
+
+
+def bit(name: str) -> int:
+    """The mask of capabilities, by name and by libcap: cap_net_raw,cap_kill."""
+    text = subprocess.run(["capsh", "--decode=ffffffffffffffff"], capture_output=True, text=True, check=True).stdout
+    names = text.strip().split("=")[1].split(",")
+    return sum(1 << names.index(part) for part in name.split(","))
+
+
+@dataclass
+class Result:
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def sets(self) -> dict[str, int]:
+        return sets_in(self.text)
+
+
+class World:
+    """A trusted folder with a wrapper that holds every capability, and whatever a test puts beside it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.wrapper = self.program("capwrap", BUILD / "src/capwrap/capwrap")
+        self.naive = self.program("naive", BUILD / "tests/e2e/naive")
+
+    def program(self, name: str, source: Path, caps: str = "all=p") -> Path:
+        target = self.top / name
+        shutil.copyfile(source, target)
+        target.chmod(0o755)
+        if caps:
+            self.setcap(caps, target)
+        return target
+
+    def folder(self, name: str, mode: int = 0o755, uid: int = 0) -> Path:
+        path = self.top / name
+        path.mkdir(parents=True, exist_ok=True)
+        os.chown(path, uid, uid)
+        path.chmod(mode)
+        return path
+
+    @staticmethod
+    def setcap(caps: str, path: Path | str) -> None:
+        subprocess.run(["setcap", caps, str(path)], check=True)
+
+    def script(
+        self,
+        path: str | Path,
+        line: str | bytes,
+        body: str | bytes = "",
+        caps: str | None = "cap_net_raw=i",
+        mode: int = 0o755,
+        uid: int = 0,
+        wrapper: Path | None = None,
+    ) -> Path:
+        """Installs a script with #!capwrap LINE. A line that begins with #! or is bytes is taken as it is."""
+        path = self.top / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(line, str) and not line.startswith("#!"):
+            line = f"#!{wrapper or self.wrapper} {line}\n"
+        head = line.encode() if isinstance(line, str) else line
+        path.unlink(missing_ok=True)
+        path.write_bytes(head + (body.encode() if isinstance(body, str) else body))
+        os.chown(path, uid, uid)
+        path.chmod(mode)
+        if caps:
+            self.setcap(caps, path)
+        return path
+
+    @staticmethod
+    def run(*argv: object, uid: int = USER, gid: int | None = None, stdin: bytes | None = None, **more) -> Result:
+        """Runs a command as an unprivileged uid without groups."""
+        more.setdefault("timeout", 60)
+        more.setdefault("cwd", "/")
+        more.setdefault("env", {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+        if stdin is None:
+            more.setdefault("stdin", subprocess.DEVNULL)
+        else:
+            more["input"] = stdin
+        done = subprocess.run(
+            [arg if isinstance(arg, bytes) else str(arg) for arg in argv],
+            user=uid, group=uid if gid is None else gid, extra_groups=[], capture_output=True, **more,
+        )
+        return Result(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
+
+
+def remove_tree(top: Path) -> None:
+    """Unmounts whatever a test left mounted below, and removes it all."""
+    with open("/proc/self/mountinfo") as table:
+        points = [line.split()[4] for line in table]
+    for point in reversed(points):
+        if point.startswith(f"{top}/"):
+            subprocess.run(["umount", "-l", point], check=False)
+    subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(top)], check=False)
+    shutil.rmtree(top)
+
+
+@pytest.fixture
+def world():
+    """A fresh trusted folder, removed at the end, with everything that the test's users left running."""
+    top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
+    top.chmod(0o755)
+    try:
+        yield World(top)
+    finally:
+        for uid in (USER, OTHER):
+            subprocess.run(["pkill", "-KILL", "-u", str(uid)], check=False)
+        remove_tree(top)
+
+
+@pytest.fixture(scope="session")
+def refusals() -> dict[str, dict[str, str]]:
+    """The program's own list: name, to rule, exit code, reason and fix."""
+    lines = subprocess.run([BUILD / "tests/unit/refusals"], capture_output=True, text=True, check=True).stdout
+    keys = ("name", "rule", "code", "reason", "fix")
+    rows = [dict(zip(keys, line.split("\t"), strict=True)) for line in lines.splitlines()]
+    return {row["name"]: row for row in rows}
+
+
+@pytest.fixture
+def refused(refusals):
+    """Asserts that a result is the refusal of that name: exit code, one line, script, reason and fix."""
+
+    def check(result: Result, name: str, script: object) -> None:
+        row = refusals[name]
+        holes = {"%o": "(.+)", "%e": "(.+)", "%g": "([a-z0-9_,]+)", "%p": "(.+)", "%w": "(.+)"}
+        pattern = "".join(
+            holes.get(part, re.escape(part)) for part in re.split("(%[oegpw])", f"{row['reason']}; {row['fix']}"))
+        assert re.fullmatch(f"capwrap: {re.escape(str(script))}: {pattern}\n", result.err), (name, result)
+        assert result.code == int(row["code"]), result
+        assert result.out == b"", result
+
+    return check
+
+
+def pytest_runtest_logreport(report) -> None:
+    """In CI nothing is skipped."""
+    if os.environ.get("CI") == "true" and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
