@@ -51,13 +51,13 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 {
 	struct sets sets;
 
-	if (!descriptors_open(refusal))
-		return false;
 	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted}))
 		return refuse(refusal, CALL_CAPABILITIES);
 	call->permitted = sets.permitted;
+	if (!descriptors_open(refusal))
+		return false;
 	if (argc < 3)
 		return refuse(refusal, CALL_USAGE);
 	call->line = argv[1];

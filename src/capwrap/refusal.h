@@ -38,7 +38,7 @@ struct refusal {
 };
 
 /* Note why, and are false, so that a rule ends with `return refuse(...)`: about the script itself and with errno as it
- * stands, or about another object. */
+ * stands, or about another object. Where a rule is true, what was noted on the way means nothing. */
 bool refuse(struct refusal *refusal, enum reason reason);
 bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error);
 

@@ -65,7 +65,7 @@ static bool names_keep(struct shebang *shebang, char *names, struct refusal *ref
 {
 	char **kept = shebang->kept, *name;
 
-	if (!names || !*names || *names == ',' || names[strlen(names) - 1] == ',')
+	if (!names || !*names || *names == ',' || strstr(names, ",,") || names[strlen(names) - 1] == ',')
 		return refuse(refusal, LINE_ENV_NAME);
 	while (*kept)
 		kept++;

@@ -1,0 +1,148 @@
+#include "environment.h"
+
+#include <string.h>
+
+#include "unit.h"
+
+static const char *built[ENVIRONMENT_MAX];
+
+static size_t count(void)
+{
+	size_t n = 0;
+
+	while (built[n])
+		n++;
+	return n;
+}
+
+/* The entry NAME=VALUE, where there is exactly one of that name. */
+static const char *entry(const char *name)
+{
+	const char *found = NULL;
+	size_t length = strlen(name);
+
+	for (size_t i = 0; built[i]; i++) {
+		if (strncmp(built[i], name, length) || built[i][length] != '=')
+			continue;
+		ck_assert_msg(!found, "%s twice", name);
+		found = built[i];
+	}
+	return found;
+}
+
+static void build(char *const given[], char *const kept[])
+{
+	static char *const none[] = {NULL};
+
+	environment_build(built, given ? given : none, kept ? kept : none);
+}
+
+START_TEST(set)
+{
+	build(NULL, NULL);
+	ck_assert_str_eq(entry("PATH"), "PATH=" SECURE_PATH);
+	ck_assert_str_eq(entry("HOME"), "HOME=/dev/null");
+	ck_assert_str_eq(entry("SHELL"), "SHELL=/bin/sh");
+	ck_assert_str_eq(entry("PYTHONNOUSERSITE"), "PYTHONNOUSERSITE=1");
+	for (size_t i = 0; built[i]; i++) {
+		ck_assert_ptr_nonnull(strchr(built[i], '='));
+		ck_assert_msg(!strstr(built[i], "./") && !strstr(built[i], ";;"), "%s", built[i]);
+	}
+}
+END_TEST
+
+START_TEST(values)
+{
+	static const struct {
+		char *entry;
+		bool stays;
+	} table[] = {
+		{"TERM=xterm-256color", true}, {"COLORTERM=truecolor", true}, {"NO_COLOR=", true}, {"COLUMNS=80", true},
+		{"LINES=24", true}, {"LANG=de_DE.UTF-8@euro", true}, {"LC_ALL=C", true}, {"LC_X_1=C", true},
+		{"TZ=Europe/Berlin", true}, {"TZ=UTC+1", true}, {"TERM=a/b", false}, {"TERM=a b", false},
+		{"TERM=\x1b", false}, {"TERM=a\nb", false}, {"LANG=../x", false}, {"LC_ALL=/tmp/x", false},
+		{"LC_ALL=\xc3\xa4", false}, {"TZ=/tmp/x", false}, {"TZ=:Europe/Berlin", false},
+		{"TZ=a/../../tmp/x", false}, {"TZ=..", false}, {"TERMINFO=/tmp", false}, {"TER=x", false},
+		{"LC_A-B=C", false}, {"LC_", false}, {"LANGUAGE=de", false}, {"LD_PRELOAD=x", false}, {"=x", false},
+		{"", false}, {"TERM", false}, {"BASH_FUNC_ls%%=() { id; }", false},
+	};
+
+	build(NULL, NULL);
+	size_t fixed = count();
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		char *given[] = {table[i].entry, NULL};
+
+		build(given, NULL);
+		ck_assert_msg(count() == fixed + table[i].stays, "%s", table[i].entry);
+		if (table[i].stays)
+			ck_assert_ptr_eq(built[0], table[i].entry);
+	}
+}
+END_TEST
+
+START_TEST(once)
+{
+	char *given[] = {"TERM=a b", "TERM=first", "X", "PATH=/tmp", "TERM=second", "A=1", "A=2", NULL};
+	char *kept[] = {"A", "B", NULL};
+
+	build(given, kept);
+	ck_assert_str_eq(entry("TERM"), "TERM=first");
+	ck_assert_str_eq(entry("A"), "A=1");
+	ck_assert_str_eq(entry("PATH"), "PATH=" SECURE_PATH);
+	ck_assert_ptr_null(entry("B"));
+}
+END_TEST
+
+START_TEST(kept_as_it_is)
+{
+	char *given[] = {"HOME=/home/x y", "TERM=a b", "AB=2", "A=\x1b[0m", NULL};
+	char *kept[] = {"HOME", "TERM", "A", NULL};
+
+	build(given, kept);
+	ck_assert_str_eq(entry("HOME"), "HOME=/home/x y");
+	ck_assert_str_eq(entry("TERM"), "TERM=a b");
+	ck_assert_str_eq(entry("A"), "A=\x1b[0m");
+	ck_assert_ptr_null(entry("AB"));
+}
+END_TEST
+
+/* However much the caller gives, what is fixed has its place. */
+START_TEST(flood)
+{
+	static char names[1000][16];
+	char *given[1001] = {NULL};
+
+	for (size_t i = 0; i < 1000; i++) {
+		strcpy(names[i], "LC_A000=C");
+		names[i][4] = (char)('0' + i / 100);
+		names[i][5] = (char)('0' + i / 10 % 10);
+		names[i][6] = (char)('0' + i % 10);
+		given[i] = names[i];
+	}
+	build(given, NULL);
+	ck_assert_uint_eq(count(), ENVIRONMENT_MAX - 1);
+	ck_assert_str_eq(entry("PATH"), "PATH=" SECURE_PATH);
+	ck_assert_str_eq(entry("HOME"), "HOME=/dev/null");
+	ck_assert_ptr_nonnull(entry("DOTNET_EnableDiagnostics"));
+}
+END_TEST
+
+START_TEST(names)
+{
+	static const char *const good[] = {"A", "_", "a1", "LC_ALL"}, *const bad[] = {"", "1", "A B", "A=", "A-", "\xff"};
+	static const char *const steering[] = {"LD_PRELOAD", "LD_", "GLIBC_TUNABLES", "GCONV_PATH", "MALLOC_TRACE"};
+	static const char *const harmless[] = {"LD", "PATH", "GLIBC", "LDX"};
+
+	for (size_t i = 0; i < COUNT(good); i++)
+		ck_assert(environment_is_name(good[i]));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		ck_assert(!environment_is_name(bad[i]));
+	for (size_t i = 0; i < COUNT(steering); i++)
+		ck_assert(environment_steers_loader(steering[i]));
+	for (size_t i = 0; i < COUNT(harmless); i++)
+		ck_assert(!environment_steers_loader(harmless[i]));
+}
+END_TEST
+
+TESTS("environment", set, values, once, kept_as_it_is, flood, names)

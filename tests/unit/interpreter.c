@@ -1,0 +1,62 @@
+#include "interpreter.h"
+
+#include <string.h>
+
+#include "unit.h"
+
+#define OK REASONS
+
+static enum reason find(struct interpreter *interpreter, const char *word)
+{
+	struct refusal refusal;
+
+	return interpreter_find(interpreter, word, &refusal) ? OK : refusal.reason;
+}
+
+START_TEST(finds)
+{
+	struct interpreter interpreter;
+	char longest[256];
+
+	ck_assert_int_eq(setenv("PATH", "/proc/self", 1), 0);
+	ck_assert_int_eq(find(&interpreter, "sh"), OK);
+	ck_assert_str_eq(strrchr(interpreter.found, '/'), "/sh");
+	ck_assert_int_eq(find(&interpreter, "/bin/sh"), OK);
+	ck_assert_str_eq(interpreter.found, "/bin/sh");
+	ck_assert_int_eq(find(&interpreter, "exe"), INTERPRETER_ABSENT);
+	ck_assert_int_eq(find(&interpreter, "/absent/sh"), INTERPRETER_ABSENT);
+	ck_assert_int_eq(find(&interpreter, "/bin/sh/x"), INTERPRETER_ABSENT);
+	ck_assert_int_eq(find(&interpreter, "bin/sh"), INTERPRETER_RELATIVE);
+	ck_assert_int_eq(find(&interpreter, "./sh"), INTERPRETER_RELATIVE);
+	ck_assert_int_eq(find(&interpreter, "/etc/passwd"), INTERPRETER_DENIED);
+	memset(longest, 'x', sizeof longest - 1);
+	longest[sizeof longest - 1] = 0;
+	ck_assert_int_eq(find(&interpreter, longest), INTERPRETER_ABSENT);
+}
+END_TEST
+
+START_TEST(trusts)
+{
+	struct refusal refusal = {.reason = OK};
+	struct interpreter interpreter;
+	struct stat self;
+
+	ck_assert_int_eq(stat("/proc/self/exe", &self), 0);
+	ck_assert_int_eq(find(&interpreter, "sh"), OK);
+	ck_assert(interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(!interpreter.file.present);
+	ck_assert(!interpreter_contains(&interpreter, 1, &refusal));
+	ck_assert_int_eq(refusal.reason, CONTAIN_UNCOVERED);
+	ck_assert_uint_eq(refusal.capabilities, 1);
+
+	ck_assert_int_eq(stat(interpreter.path.real, &self), 0);
+	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert_int_eq(refusal.reason, INTERPRETER_SELF);
+
+	strcpy(interpreter.found, "/usr");
+	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert_int_eq(refusal.reason, INTERPRETER_TYPE);
+}
+END_TEST
+
+TESTS("interpreter", finds, trusts)

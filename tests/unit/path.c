@@ -1,0 +1,182 @@
+#include "path.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#define OK REASONS
+#define SOMEBODY 54321
+
+static const struct path_reasons script = {
+	.step = PATH_STEP, .link = PATH_LINK, .owner = PATH_OWNER, .writable = PATH_WRITABLE, .sticky = PATH_STICKY,
+	.nosuid = FILE_NOSUID,
+};
+static const struct path_reasons interpreter = {
+	.step = INTERPRETER_STEP, .owner = INTERPRETER_OWNER, .writable = INTERPRETER_WRITABLE,
+	.sticky = INTERPRETER_STICKY, .nosuid = INTERPRETER_NOSUID, .links = true,
+};
+
+static char top[] = "/tmp/capwrap-path-XXXXXX";
+
+static void folder(const char *name, mode_t mode, uid_t uid)
+{
+	ck_assert_int_eq(mkdir(name, 0700), 0);
+	ck_assert_int_eq(chown(name, uid, 0), 0);
+	ck_assert_int_eq(chmod(name, mode), 0);
+}
+
+static void file(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0755);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+}
+
+static void file_link(const char *target, const char *name, uid_t uid)
+{
+	ck_assert_int_eq(symlink(target, name), 0);
+	ck_assert_int_eq(lchown(name, uid, 0), 0);
+}
+
+static void tree_build(void)
+{
+	umask(0);
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	ck_assert_int_eq(chmod(top, 0755), 0);
+	ck_assert_int_eq(chdir(top), 0);
+
+	folder("good", 0755, 0);
+	file("good/file");
+	folder("good/below", 0755, 0);
+	file("good/below/file");
+	folder("theirs", 0755, SOMEBODY);
+	file("theirs/file");
+	folder("theirs/good", 0755, 0);
+	file("theirs/good/file");
+	folder("group", 0775, 0);
+	file("group/file");
+	folder("all", 0757, 0);
+	file("all/file");
+	folder("sticky", 01777, 0);
+	file("sticky/file");
+	folder("sticky/good", 0755, 0);
+	file("sticky/good/file");
+	folder("theirs-sticky", 01777, SOMEBODY);
+	folder("theirs-sticky/good", 0755, 0);
+	file("theirs-sticky/good/file");
+
+	file_link("good/file", "link", 0);
+	file_link("good", "folder-link", 0);
+	file_link("link", "second-link", 0);
+	file_link("good/file", "their-link", SOMEBODY);
+	file_link("../good/file", "sticky/link", 0);
+	file_link("../good", "sticky/folder-link", 0);
+	file_link("sticky/file", "to-sticky", 0);
+	file_link("all/file", "to-all", 0);
+	file_link("loop", "loop", 0);
+	file_link("absent", "dangling", 0);
+	file_link("/", "root", 0);
+}
+
+static void tree_remove(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -rf %s", top);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* Walks to a path below the tree. `real`, where given, is what it should come to, or the step that is refused. */
+static void walk(const struct path_reasons *reasons, const char *below, enum reason reason, const char *real)
+{
+	char absolute[2 * PATH_MAX], expected[2 * PATH_MAX];
+	struct refusal refusal = {.reason = OK};
+	struct path path;
+	bool walked;
+
+	snprintf(absolute, sizeof absolute, "%s/%s", top, below);
+	walked = path_walk(&path, absolute, reasons, &refusal);
+	ck_assert_msg(walked == (reason == OK) && refusal.reason == reason, "%s: %d", below, refusal.reason);
+	if (!real)
+		return;
+	snprintf(expected, sizeof expected, "%s%s%s", top, *real ? "/" : "", real);
+	ck_assert_str_eq(walked ? path.real : refusal.object, expected);
+}
+
+static void walk_both(const char *below, enum reason as_script, enum reason as_interpreter, const char *real)
+{
+	walk(&script, below, as_script, real);
+	walk(&interpreter, below, as_interpreter, real);
+}
+
+START_TEST(walks)
+{
+	walk_both("good/file", OK, OK, "good/file");
+	walk_both("good/below/file", OK, OK, "good/below/file");
+	walk_both("/good//below/./../file", OK, OK, "good/file");
+	walk_both("../../../../tmp", OK, OK, NULL);
+	walk_both("theirs/file", PATH_OWNER, INTERPRETER_OWNER, "theirs");
+	walk_both("theirs/good/file", PATH_OWNER, INTERPRETER_OWNER, "theirs");
+	walk_both("theirs/../good/file", PATH_OWNER, INTERPRETER_OWNER, "theirs");
+	walk_both("group/file", PATH_WRITABLE, INTERPRETER_WRITABLE, "group");
+	walk_both("all/file", PATH_WRITABLE, INTERPRETER_WRITABLE, "all");
+	walk_both("sticky/file", PATH_STICKY, INTERPRETER_STICKY, "sticky");
+	walk_both("sticky/./file", PATH_STICKY, INTERPRETER_STICKY, "sticky");
+	walk_both("sticky/good/../file", PATH_STICKY, INTERPRETER_STICKY, "sticky");
+	walk_both("sticky/good/file", OK, OK, "sticky/good/file");
+	walk_both("theirs-sticky/good/file", PATH_OWNER, INTERPRETER_OWNER, "theirs-sticky");
+	walk_both("absent/file", PATH_STEP, INTERPRETER_STEP, "absent");
+	walk_both("good/file/x", PATH_STEP, INTERPRETER_STEP, "good/file");
+
+	walk_both("link", PATH_LINK, OK, NULL);
+	walk_both("folder-link/file", PATH_LINK, OK, NULL);
+	walk(&interpreter, "second-link", OK, "good/file");
+	walk(&interpreter, "folder-link/below/../file", OK, "good/file");
+	walk(&interpreter, "their-link", INTERPRETER_OWNER, "their-link");
+	walk(&interpreter, "sticky/link", INTERPRETER_STICKY, "sticky");
+	walk(&interpreter, "sticky/folder-link/file", OK, "good/file");
+	walk(&interpreter, "to-sticky", INTERPRETER_STICKY, "sticky");
+	walk(&interpreter, "to-all", INTERPRETER_WRITABLE, "all");
+	walk(&interpreter, "loop", INTERPRETER_STEP, "loop");
+	walk(&interpreter, "dangling", INTERPRETER_STEP, "absent");
+	walk(&interpreter, "root/tmp/../bin/sh", OK, NULL);
+}
+END_TEST
+
+/* No length of a path or of links on it goes past a buffer. */
+START_TEST(lengths)
+{
+	static char absolute[2 * PATH_MAX];
+	struct refusal refusal = {.reason = OK};
+	struct path path;
+
+	for (size_t length = 1; length < sizeof absolute; length += length < 4000 || length > 4200 ? 97 : 1) {
+		memset(absolute, 'a', length);
+		absolute[0] = '/';
+		absolute[length] = 0;
+		if (length > 1)
+			ck_assert(!path_walk(&path, absolute, &script, &refusal));
+		for (size_t i = 1; i < length; i += 2)
+			absolute[i] = '.', absolute[i - 1] = '/';
+		absolute[length - 1] = '/';
+		ck_assert(path_walk(&path, absolute, &interpreter, &refusal) == (length < PATH_MAX));
+	}
+}
+END_TEST
+
+START_TEST(modes)
+{
+	ck_assert(!path_writable(0755));
+	ck_assert(!path_writable(0700));
+	ck_assert(path_writable(0775));
+	ck_assert(path_writable(0757));
+	ck_assert(path_writable(0720));
+}
+END_TEST
+
+TESTS_WITHIN("path", tree_build, tree_remove, walks, lengths, modes)
