@@ -23,6 +23,7 @@ struct run {
 	struct stat self;
 	uint64_t grant;
 	struct interpreter interpreter;
+	char **arguments;
 	const char *environment[ENVIRONMENT_MAX];
 };
 
@@ -70,23 +71,25 @@ static bool decide(struct run *run, int argc, char **argv, struct refusal *refus
 }
 
 /* The interpreter, the line's arguments, the script, the caller's arguments. */
-static char **arguments_build(struct run *run)
+static bool arguments_build(struct run *run, struct refusal *refusal)
 {
-	size_t words = run->shebang.count, count = words, caller = (size_t)run->call.count;
-	char **arguments = calloc(words + caller + 3, sizeof *arguments);
+	size_t words = run->shebang.count, caller = (size_t)run->call.count;
+	char **next = run->arguments = calloc(words + caller + 3, sizeof *next);
 
-	if (!arguments)
-		return NULL;
-	memcpy(arguments, run->shebang.words, words * sizeof *arguments);
-	arguments[0] = run->interpreter.found;
-	arguments[count++] = run->script.path.real;
+	if (!next)
+		return refuse(refusal, EFFECT_MEMORY);
+	memcpy(next, run->shebang.words, words * sizeof *next);
+	*next = run->interpreter.found;
+	next += words;
+	*next++ = run->script.path.real;
 	if (shebang_ends_in_file_option(&run->shebang))
-		arguments[count++] = "--";
-	memcpy(arguments + count, run->call.arguments, caller * sizeof *arguments);
-	return arguments;
+		*next++ = (char *)"--";
+	memcpy(next, run->call.arguments, caller * sizeof *next);
+	return true;
 }
 
-static void take_effect(struct run *run, struct refusal *refusal)
+/* Comes back only with a refusal. */
+static bool run_script(struct run *run, struct refusal *refusal)
 {
 	const struct taking taking = {
 		.grant = run->grant,
@@ -95,18 +98,15 @@ static void take_effect(struct run *run, struct refusal *refusal)
 		.root = run->call.uid == 0,
 		.no_new_privs = run->shebang.no_new_privs,
 	};
-	char **arguments = arguments_build(run);
 
-	if (!arguments) {
-		refuse(refusal, EFFECT_MEMORY);
-		return;
-	}
+	if (!arguments_build(run, refusal))
+		return false;
 	environment_build(run->environment, environ, run->shebang.kept);
 	if (!grant_take(&taking, refusal))
-		return;
+		return false;
 	log_granted(run->call.uid, run->script.path.real, run->grant, run->interpreter.found);
-	execve(run->interpreter.found, arguments, (char *const *)run->environment);
-	refuse_about(refusal, INTERPRETER_EXEC, run->interpreter.found, errno);
+	execve(run->interpreter.found, run->arguments, (char *const *)run->environment);
+	return refuse_about(refusal, INTERPRETER_EXEC, run->interpreter.found, errno);
 }
 
 int main(int argc, char **argv)
@@ -120,9 +120,10 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return tell("capwrap " VERSION "\n");
 
-	if (decide(&run, argc, argv, &refusal))
-		take_effect(&run, &refusal);
+	if (decide(&run, argc, argv, &refusal) && run_script(&run, &refusal))
+		return 0;
 
+	free(run.arguments);
 	script = refusal_texts[refusal.reason].rule > RULE_PATH ? run.script.path.real : run.call.script;
 	log_refused(run.call.uid, script, &refusal);
 	log_print(run.call.script, script, &refusal);

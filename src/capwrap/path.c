@@ -101,7 +101,7 @@ bool path_walk(struct path *path, const char *absolute, const struct path_reason
 	char way[PATH_MAX];
 	const char *at = way;
 	unsigned links = 0;
-	bool loose;
+	bool loose = true;
 
 	*path->real = 0;
 	path->nosuid = false;

@@ -47,7 +47,7 @@ static void add_escaped(struct text *text, const char *foreign, char quote)
 
 		if (byte < ' ' || byte > '~')
 			add_bytes(text, (const char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
-		else if (byte == '\\' || byte == quote)
+		else if (*foreign == '\\' || *foreign == quote)
 			add_bytes(text, (const char[]){'\\', *foreign}, 2);
 		else
 			add_bytes(text, foreign, 1);
