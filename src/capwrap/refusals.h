@@ -16,7 +16,7 @@ REFUSAL(CALL_CAPABILITIES, RULE_CALL, 125,
 	"the effective set can't be emptied: %e",
 	"allow capget and capset in the seccomp filter")
 REFUSAL(PATH_RESOLVE, RULE_PATH, 125,
-	"%e",
+	"can't be found: %e",
 	"namei -l %p")
 REFUSAL(PATH_STEP, RULE_PATH, 125,
 	"%o: %e",
@@ -187,5 +187,5 @@ REFUSAL(EFFECT_DIFFER, RULE_EFFECT, 125,
 	"the capability sets are not what they were set to",
 	"capsh --print shows securebits and bounding set")
 REFUSAL(EFFECT_MEMORY, RULE_EFFECT, 125,
-	"%e",
+	"no memory: %e",
 	"raise the memory limit: ulimit -v unlimited")
