@@ -118,7 +118,7 @@ def test_manual_backup_example(world):
 
     def here(text: str) -> str:
         return (text.replace("/usr/bin/capwrap", str(world.wrapper)).replace("/usr/local", str(local))
-                .replace('"/home/"', f'"{world.top}/home/"').replace('"/srv/', f'"{world.top}/srv/')
+                .replace('"/home"', f'"{world.top}/home"').replace('"/srv/', f'"{world.top}/srv/')
                 .replace("-g backup", f"-g {group}"))
 
     (world.top / "homes").write_text(here(body))
@@ -128,7 +128,7 @@ def test_manual_backup_example(world):
         world.run(local / "sbin/homes")
     result = world.run(local / "sbin/homes", gid=group)
     assert (result.code, result.err) == (0, ""), result
-    assert (vault / "alice/secret").read_text() == "hers"
+    assert (vault / "home/alice/secret").read_text() == "hers"
 
 
 def test_manual_contain_example(world):
