@@ -22,7 +22,7 @@ def free_uid(start: int) -> int:
     return next(uid for uid in range(start, start + 1000) if uid not in taken)
 
 
-USER = free_uid(54000)
+USER = free_uid(50000 + os.getpid() % 5000 * 3)  # so that two runs do not meet
 OTHER = free_uid(USER + 1)
 
 
