@@ -60,6 +60,9 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 		return false;
 	if (argc < 3)
 		return refuse(refusal, CALL_USAGE);
+	call->wrapper = "/proc/self/exe";
+	if (stat(call->wrapper, &call->self) < 0)
+		return refuse(refusal, CALL_SELF);
 	call->line = argv[1];
 	call->script = argv[2];
 	call->arguments = argv + 3;

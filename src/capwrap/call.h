@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "refusal.h"
@@ -14,7 +15,9 @@ struct call {
 	char **arguments;   /* the caller's, NULL-terminated */
 	int count;          /* of those */
 	uid_t uid;
-	uint64_t permitted; /* what the kernel gave the wrapper: the ceiling */
+	uint64_t permitted;  /* what the kernel gave the wrapper: the ceiling */
+	const char *wrapper; /* its path */
+	struct stat self;    /* and its file */
 };
 
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal);

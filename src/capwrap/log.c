@@ -1,12 +1,144 @@
 #include "log.h"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/capability.h>
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+static const char cut[] = " [cut]";
+
+#define ROOM (TEXT_SIZE - sizeof cut)
+
+static void add_bytes(struct text *text, const char *bytes, size_t count)
+{
+	if (text->length > ROOM)
+		return;
+	if (count <= ROOM - text->length) {
+		memcpy(text->bytes + text->length, bytes, count);
+		text->length += (unsigned)count;
+		return;
+	}
+	memcpy(text->bytes + text->length, bytes, ROOM - text->length);
+	memcpy(text->bytes + ROOM, cut, sizeof cut - 1);
+	text->length = ROOM + sizeof cut - 1;
+}
+
+void text_add(struct text *text, const char *words)
+{
+	add_bytes(text, words, strlen(words));
+}
+
+void text_add_number(struct text *text, unsigned long long number)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do
+		digits[--at] = (char)('0' + number % 10);
+	while (number /= 10);
+	add_bytes(text, digits + at, sizeof digits - at);
+}
+
+static void add_escaped(struct text *text, const char *foreign, char quote)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (; *foreign; foreign++) {
+		unsigned char byte = (unsigned char)*foreign;
+
+		if (byte < ' ' || byte > '~')
+			add_bytes(text, (const char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
+		else if (*foreign == '\\' || *foreign == quote)
+			add_bytes(text, (const char[]){'\\', *foreign}, 2);
+		else
+			add_bytes(text, foreign, 1);
+	}
+}
+
+void text_add_escaped(struct text *text, const char *foreign)
+{
+	add_escaped(text, foreign, '\\');
+}
+
+void text_add_quoted(struct text *text, const char *foreign)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%";
+
+	if (*foreign && *foreign != '-' && !foreign[strspn(foreign, safe)]) {
+		text_add(text, foreign);
+		return;
+	}
+	text_add(text, "$'");
+	add_escaped(text, foreign, '\'');
+	text_add(text, "'");
+}
+
+void text_add_capabilities(struct text *text, uint64_t capabilities)
+{
+	const char *comma = "";
+
+	if (!capabilities)
+		text_add(text, "none");
+	for (cap_value_t cap = 0; cap < 64; cap++) {
+		char *name;
+
+		if (!(capabilities >> cap & 1))
+			continue;
+		text_add(text, comma);
+		comma = ",";
+		name = cap_to_name(cap);
+		if (name)
+			text_add(text, name);
+		else
+			text_add_number(text, (unsigned)cap);
+		cap_free(name);
+	}
+}
+
+void text_add_error(struct text *text, int error)
+{
+	static const struct {
+		int error;
+		const char *words;
+	} known[] = {
+		{EPERM, "operation not permitted"},
+		{ENOENT, "no such file or folder"},
+		{EIO, "input/output error"},
+		{E2BIG, "argument list too long"},
+		{ENOEXEC, "not a program that the kernel can run"},
+		{ENOMEM, "out of memory"},
+		{EACCES, "permission denied"},
+		{ENOTDIR, "not a folder"},
+		{EINVAL, "not valid"},
+		{ENFILE, "too many open files"},
+		{EMFILE, "too many open files"},
+		{ETXTBSY, "open for writing"},
+		{ENAMETOOLONG, "name too long"},
+		{ELOOP, "too many links"},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (known[i].error == error) {
+			text_add(text, known[i].words);
+			return;
+		}
+	}
+	text_add(text, "error ");
+	text_add_number(text, (unsigned)error);
+}
+
+void text_write(struct text *text, int fd)
+{
+	text->bytes[text->length++] = '\n';
+	(void)!write(fd, text->bytes, text->length);
+}
+
 /* By hand, since syslog(3) reads time zones and may open files and wait. */
-static void begin(struct text *text, int priority, const char *what, uid_t uid, const char *script)
+void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script)
 {
 	text->length = 0;
 	text_add(text, "<");
@@ -18,10 +150,10 @@ static void begin(struct text *text, int priority, const char *what, uid_t uid, 
 	text_add(text, " uid=");
 	text_add_number(text, uid);
 	text_add(text, " script=");
-	text_add_quoted(text, script ? script : "");
+	text_add_quoted(text, script);
 }
 
-static void send_text(const struct text *text)
+void log_send(const struct text *text)
 {
 	const struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -30,48 +162,4 @@ static void send_text(const struct text *text)
 		return;
 	(void)sendto(fd, text->bytes, text->length, MSG_NOSIGNAL, (const struct sockaddr *)&log, sizeof log);
 	close(fd);
-}
-
-void log_granted(uid_t uid, const char *script, uint64_t grant, const char *interpreter)
-{
-	struct text text;
-
-	begin(&text, LOG_INFO, "granted", uid, script);
-	text_add(&text, " capabilities=");
-	text_add_capabilities(&text, grant);
-	text_add(&text, " interpreter=");
-	text_add_quoted(&text, interpreter);
-	send_text(&text);
-}
-
-void log_refused(uid_t uid, const char *script, const struct refusal *refusal)
-{
-	struct text text;
-
-	begin(&text, LOG_WARNING, "refused", uid, script);
-	text_add(&text, " rule=");
-	text_add(&text, rule_names[refusal_texts[refusal->reason].rule]);
-	text_add(&text, " reason=");
-	refusal_reason(&text, refusal);
-	send_text(&text);
-}
-
-void log_print(const char *script, const char *real, const struct refusal *refusal)
-{
-	char wrapper[PATH_MAX] = "capwrap";
-	struct text text = {.length = 0};
-	ssize_t length = readlink("/proc/self/exe", wrapper, sizeof wrapper - 1);
-
-	if (length > 0)
-		wrapper[length] = 0;
-	text_add(&text, "capwrap: ");
-	if (script) {
-		text_add_escaped(&text, script);
-		text_add(&text, ": ");
-	}
-	refusal_reason(&text, refusal);
-	text_add(&text, "; ");
-	refusal_fix(&text, refusal, real ? real : "", wrapper);
-	text.bytes[text.length++] = '\n';
-	(void)!write(STDERR_FILENO, text.bytes, text.length);
 }

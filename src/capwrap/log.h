@@ -1,17 +1,42 @@
-/* What leaves the wrapper: a line for the caller, a datagram for the system's log. */
+/* Lines for people and for the system's log. No stdio, no locale, no heap but libcap's. */
 #ifndef CAPWRAP_LOG_H
 #define CAPWRAP_LOG_H
 
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "refusal.h"
+#define TEXT_SIZE 8192
 
-/* These fail silently: nobody must be able to stop a script by filling the log. `script` may be NULL: none was named. */
-void log_granted(uid_t uid, const char *script, uint64_t grant, const char *interpreter);
-void log_refused(uid_t uid, const char *script, const struct refusal *refusal);
+/* A line in a fixed buffer: what does not fit is cut, and marked as cut. */
+struct text {
+	unsigned length;
+	char bytes[TEXT_SIZE];
+};
 
-/* To standard error: "capwrap: SCRIPT: reason; fix". SCRIPT as the caller spelt it; the fix names its real path. */
-void log_print(const char *script, const char *real, const struct refusal *refusal);
+/* As it is: for the program's own words. */
+void text_add(struct text *text, const char *words);
+
+void text_add_number(struct text *text, unsigned long long number);
+
+/* Foreign words for a person's eyes: whatever is not printable ASCII becomes \xNN, and a backslash two of them. */
+void text_add_escaped(struct text *text, const char *foreign);
+
+/* Foreign words as one word of a shell command: bare where that is safe, else in $'...'. */
+void text_add_quoted(struct text *text, const char *foreign);
+
+/* The names of a capability set, joined by commas, by libcap; "none" for the empty set. */
+void text_add_capabilities(struct text *text, uint64_t capabilities);
+
+/* What errno means, in the words of this program where it knows any. */
+void text_add_error(struct text *text, int error);
+
+/* Ends the line, and writes it to a descriptor. */
+void text_write(struct text *text, int fd);
+
+/* Begins a line for the system's log: what happened, by whom, with which script. */
+void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script);
+
+/* Sends it. Fails silently: nobody must be able to stop a script by filling the log. */
+void log_send(const struct text *text);
 
 #endif

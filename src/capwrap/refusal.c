@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syslog.h>
+#include <unistd.h>
 
 /* Fills in a text's placeholders, foreign words by `add`. */
 static void expand(struct text *text, const char *words, const struct refusal *refusal,
@@ -63,4 +65,35 @@ void refusal_reason(struct text *text, const struct refusal *refusal)
 void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper)
 {
 	expand(text, refusal_texts[refusal->reason].fix, refusal, text_add_quoted, script, wrapper);
+}
+
+void refusal_print(const struct refusal *refusal, const char *script, const char *real)
+{
+	char wrapper[PATH_MAX] = "capwrap";
+	struct text text = {.length = 0};
+	ssize_t length = readlink("/proc/self/exe", wrapper, sizeof wrapper - 1);
+
+	if (length > 0)
+		wrapper[length] = 0;
+	text_add(&text, "capwrap: ");
+	if (*script) {
+		text_add_escaped(&text, script);
+		text_add(&text, ": ");
+	}
+	refusal_reason(&text, refusal);
+	text_add(&text, "; ");
+	refusal_fix(&text, refusal, real, wrapper);
+	text_write(&text, STDERR_FILENO);
+}
+
+void refusal_log(const struct refusal *refusal, uid_t uid, const char *script)
+{
+	struct text text;
+
+	log_begin(&text, LOG_WARNING, "refused", uid, script);
+	text_add(&text, " rule=");
+	text_add(&text, rule_names[refusal_texts[refusal->reason].rule]);
+	text_add(&text, " reason=");
+	refusal_reason(&text, refusal);
+	log_send(&text);
 }

@@ -5,8 +5,9 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "text.h"
+#include "log.h"
 
 enum rule {
 	RULE_CALL,
@@ -56,5 +57,12 @@ extern const char *const rule_names[RULES];
  * the paths that the fix may name. */
 void refusal_reason(struct text *text, const struct refusal *refusal);
 void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper);
+
+/* To standard error: "capwrap: SCRIPT: reason; fix". SCRIPT is as the caller spelt it, "" where none was named; the fix
+ * names its real path. */
+void refusal_print(const struct refusal *refusal, const char *script, const char *real);
+
+/* To the system's log. */
+void refusal_log(const struct refusal *refusal, uid_t uid, const char *script);
 
 #endif

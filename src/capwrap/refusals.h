@@ -15,6 +15,9 @@ REFUSAL(CALL_DESCRIPTORS, RULE_CALL, 125,
 REFUSAL(CALL_CAPABILITIES, RULE_CALL, 125,
 	"the effective set can't be emptied: %e",
 	"allow capget and capset in the seccomp filter")
+REFUSAL(CALL_SELF, RULE_CALL, 125,
+	"the wrapper can't see which program it is: /proc/self/exe: %e",
+	"mount -t proc proc /proc")
 REFUSAL(PATH_RESOLVE, RULE_PATH, 125,
 	"can't be found: %e",
 	"namei -l %p")
@@ -75,9 +78,6 @@ REFUSAL(LINE_CR, RULE_LINE, 125,
 REFUSAL(LINE_CONTROL, RULE_LINE, 125,
 	"its first line has a control byte",
 	"head -n 1 %p | cat -v")
-REFUSAL(LINE_SELF, RULE_LINE, 125,
-	"the wrapper can't see which program it is: /proc/self/exe: %e",
-	"mount -t proc proc /proc")
 REFUSAL(LINE_WRAPPER, RULE_LINE, 125,
 	"its first line names %o, which is not this wrapper",
 	"write #!%w there")

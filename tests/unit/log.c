@@ -1,4 +1,4 @@
-#include "text.h"
+#include "log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -92,4 +92,4 @@ START_TEST(refusals)
 }
 END_TEST
 
-TESTS("text", escapes, cuts, refusals)
+TESTS("log", escapes, cuts, refusals)
