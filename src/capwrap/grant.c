@@ -62,6 +62,7 @@ bool file_capabilities_take(struct file_capabilities *file, cap_t caps)
 		return errno == ENODATA || errno == ENOTSUP;
 	file->present = true;
 	file->rootid = cap_get_nsowner(caps);
+	file->effective = mask_of(caps, CAP_EFFECTIVE);
 	file->permitted = mask_of(caps, CAP_PERMITTED);
 	file->inheritable = mask_of(caps, CAP_INHERITABLE);
 	cap_free(caps);

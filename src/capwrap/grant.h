@@ -20,6 +20,7 @@ bool sets_set(const struct sets *sets);
 
 struct file_capabilities {
 	bool present;
+	bool effective;
 	uid_t rootid; /* of the user namespace that they were set in; 0: they are for this one */
 	uint64_t permitted, inheritable;
 };

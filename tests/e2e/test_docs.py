@@ -1,11 +1,12 @@
 """The documentation: it is well-formed, it says what the program says, and its examples run."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, SOURCE, bit
+from conftest import BUILD, SOURCE, USER, bit
 
 PAGES = sorted((SOURCE / "man").glob("*.[1-8]"))
 
@@ -143,3 +144,42 @@ def test_manual_contain_example(world):
     script = world.script("show", line, "print(open('/proc/self/status').read())\n")
     sets = world.run(script).sets
     assert (sets["CapPrm"], sets["CapEff"], sets["CapAmb"]) == (bit("cap_net_raw"), 0, 0)
+
+
+def console(blocks: list[str]) -> str:
+    """Types what follows # as root and what follows $ as the user, and gives back commands and output. Under a
+    /usr/local that nobody else sees, with capwrap and the README's first script."""
+    (body,) = readme_blocks("python")
+    lines = [
+        "set -e",
+        "mount -t tmpfs -o mode=755 none /usr/local",
+        "mkdir -m 755 /usr/local/bin /usr/local/sbin /usr/local/lib",
+        f"install -m 755 {BUILD}/src/capwrap/capwrap /usr/local/bin/",
+        f"install -m 755 {BUILD}/src/check/capwrap-check /usr/local/sbin/",
+        "setcap all=p /usr/local/bin/capwrap",
+        f"printf %s {shlex.quote(body)} >/usr/local/bin/pwage",
+        "chmod 755 /usr/local/bin/pwage",
+        "setcap cap_dac_read_search=i /usr/local/bin/pwage",
+    ]
+    user = f"setpriv --reuid={USER} --regid={USER} --clear-groups env -i PATH=/usr/local/sbin:/usr/bin:/bin "
+    for line in "".join(blocks).splitlines():
+        if line.startswith(("$ ", "# ")):
+            lines += [f"echo {shlex.quote(line)}", user + line[2:] + " || true" if line[0] == "$" else line[2:]]
+    command = ["unshare", "-m", "bash", "-c", "\n".join(lines)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+def test_readme_check():
+    blocks = readme_blocks("console")
+    assert len(blocks) == 2
+    assert console(blocks) == "".join(blocks)
+
+
+def test_manual_check_examples():
+    """What capwrap-check(8) shows is what is printed."""
+    page = (SOURCE / "man/capwrap-check.8").read_text().replace("\\e", "\\")
+    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", page, re.M | re.S)
+    assert len(blocks) == 3
+    assert console(blocks) == "".join(blocks)

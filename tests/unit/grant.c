@@ -16,17 +16,17 @@ START_TEST(grants)
 		enum reason reason;
 		uint64_t grant;
 	} table[] = {
-		{{false, 0, 0, 0}, GRANT_NONE, 0},
-		{{true, 0, 0, 0}, GRANT_NONE, 0},
-		{{true, 1000, 0, 0}, GRANT_NONE, 0},
-		{{true, 0, 0, NET}, OK, NET},
-		{{true, 0, 0, NET | KILL | TOP}, OK, NET | KILL | TOP},
-		{{true, 0, NET, NET | KILL}, OK, NET | KILL},
-		{{true, 0, NET, 0}, GRANT_PERMITTED, 0},
-		{{true, 0, NET | KILL, NET}, GRANT_PERMITTED, 0},
-		{{true, 1000, 0, NET}, GRANT_ROOTID, 0},
-		{{true, 1000, NET, 0}, GRANT_ROOTID, 0},
-		{{true, (uid_t)-1, 0, NET}, GRANT_ROOTID, 0},
+		{{false, false, 0, 0, 0}, GRANT_NONE, 0},
+		{{true, false, 0, 0, 0}, GRANT_NONE, 0},
+		{{true, false, 1000, 0, 0}, GRANT_NONE, 0},
+		{{true, false, 0, 0, NET}, OK, NET},
+		{{true, false, 0, 0, NET | KILL | TOP}, OK, NET | KILL | TOP},
+		{{true, false, 0, NET, NET | KILL}, OK, NET | KILL},
+		{{true, false, 0, NET, 0}, GRANT_PERMITTED, 0},
+		{{true, false, 0, NET | KILL, NET}, GRANT_PERMITTED, 0},
+		{{true, false, 1000, 0, NET}, GRANT_ROOTID, 0},
+		{{true, false, 1000, NET, 0}, GRANT_ROOTID, 0},
+		{{true, false, (uid_t)-1, 0, NET}, GRANT_ROOTID, 0},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
@@ -42,14 +42,14 @@ END_TEST
 
 START_TEST(contained)
 {
-	ck_assert(grant_contained(NET, &(struct file_capabilities){true, 0, 0, NET}));
-	ck_assert(grant_contained(NET, &(struct file_capabilities){true, 0, 0, NET | KILL}));
-	ck_assert(!grant_contained(NET, &(struct file_capabilities){false, 0, 0, 0}));
-	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, 0, 0, 0}));
-	ck_assert(!grant_contained(NET | KILL, &(struct file_capabilities){true, 0, 0, NET}));
-	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, 0, NET, NET}));
-	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, 0, KILL, NET}));
-	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, 1000, 0, NET}));
+	ck_assert(grant_contained(NET, &(struct file_capabilities){true, false, 0, 0, NET}));
+	ck_assert(grant_contained(NET, &(struct file_capabilities){true, false, 0, 0, NET | KILL}));
+	ck_assert(!grant_contained(NET, &(struct file_capabilities){false, false, 0, 0, 0}));
+	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, false, 0, 0, 0}));
+	ck_assert(!grant_contained(NET | KILL, &(struct file_capabilities){true, false, 0, 0, NET}));
+	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, false, 0, NET, NET}));
+	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, false, 0, KILL, NET}));
+	ck_assert(!grant_contained(NET, &(struct file_capabilities){true, false, 1000, 0, NET}));
 }
 END_TEST
 

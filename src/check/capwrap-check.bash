@@ -1,0 +1,14 @@
+# bash completion for capwrap-check(8)
+
+_capwrap_check() {
+	local word=${COMP_WORDS[COMP_CWORD]}
+
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W '--recursive --json --help --version' -- "$word")
+	else
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+
+complete -F _capwrap_check capwrap-check

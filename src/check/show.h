@@ -1,0 +1,19 @@
+/* All that capwrap-check prints. */
+#ifndef CAPWRAP_CHECK_SHOW_H
+#define CAPWRAP_CHECK_SHOW_H
+
+#include <stdbool.h>
+
+#include "foretell.h"
+
+/* For a person, in full. */
+void show_report(const struct report *report, bool colour);
+
+/* For a person, one of many: a line, and what is wrong with it. */
+void show_brief(const struct report *report, bool colour);
+
+/* An object of the array that capwrap-check(8) describes. Bytes of a name that are not UTF-8 become lone surrogates
+ * U+DC80 to U+DCFF, so that no name is lost. */
+void show_json(const struct report *report);
+
+#endif
