@@ -68,7 +68,7 @@ void text_add_quoted(struct text *text, const char *foreign)
 	static const char safe[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%";
 
-	if (*foreign && *foreign != '-' && !foreign[strspn(foreign, safe)]) {
+	if (*foreign && !foreign[strspn(foreign, safe)]) {
 		text_add(text, foreign);
 		return;
 	}

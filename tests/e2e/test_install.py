@@ -101,11 +101,12 @@ def test_quickstart(world):
                               env={**os.environ, "PREFIX": str(prefix)}, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done
         assert "capwrap works" in done.stdout.splitlines()[-1]
-    removal = re.findall(r"^    (rm .*)$", done.stdout, re.M)
-    assert removal
+    removal = re.findall(r"^    ((?:rm|ninja) .*)$", done.stdout, re.M)
+    assert len(removal) == 3
     for command in removal:
         subprocess.run(command, shell=True, cwd=checkout, check=True)
     assert [path for path in prefix.rglob("*") if path.is_file()] == []
+    (checkout / "build").rmdir()
     status = subprocess.run(["git", "-c", "safe.directory=*", "status", "--porcelain", "--ignored"], cwd=checkout,
                             capture_output=True, text=True, check=True).stdout
     assert status == ""
