@@ -186,3 +186,24 @@ def pytest_runtest_logreport(report) -> None:
         report.longrepr = f"skipped in CI: {report.longrepr}"
 
 
+
+def grant(mask: int) -> dict[str, int]:
+    """The four sets of a script that runs with exactly this grant, as an ordinary run has them."""
+    return dict.fromkeys(SETS, mask)
+
+
+def four(sets: dict[str, int]) -> dict[str, int]:
+    """The sets that a grant decides, of all that a status has."""
+    return {name: sets[name] for name in SETS}
+
+
+def names(mask: int) -> str:
+    """A mask as setcap takes it: cap_net_raw,cap_kill."""
+    text = subprocess.run(["capsh", f"--decode={mask:x}"], capture_output=True, text=True, check=True).stdout
+    return text.strip().split("=")[1]
+
+
+def evil(world: World, name: str = "evil") -> Path:
+    """A program of the caller's that tells, on standard error, which capabilities it was run with."""
+    body = "exec >&2\necho EVIL\ngrep ^Cap /proc/self/status\n"
+    return world.script(f"home/{name}", "#!/bin/sh\n", body, caps=None, uid=USER)
