@@ -10,8 +10,9 @@
 static void print(const char *name, uint64_t mask)
 {
 	char line[64];
+	int length = snprintf(line, sizeof line, "%s:\t%016llx\n", name, (unsigned long long)mask);
 
-	(void)!write(STDOUT_FILENO, line, (size_t)snprintf(line, sizeof line, "%s:\t%016llx\n", name, (unsigned long long)mask));
+	(void)!write(STDOUT_FILENO, line, (size_t)length);
 }
 
 int main(void)

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, OTHER, SETS, USER, bit, bounding, four, grant, names
+from conftest import BUILD, OTHER, SETS, USER, bit, bounding, four, grant
 
 STATUS = "import sys; sys.stdout.write(open('/proc/self/status').read())\n"
 CAP = bit("cap_net_raw")
@@ -114,7 +114,7 @@ def test_root_s_child_gets_no_more(world):
 @pytest.mark.parametrize("caps", ["cap_net_raw", "cap_kill"])
 def test_nothing_of_the_caller_s_own_capabilities_survives(world, own, caps):
     script = world.script("show", "python3", STATUS, f"{caps}=i")
-    drop = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *own]
+    drop = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *own, "sh", "-c", 'exec "$1"', "sh"]
     result = world.run(*drop, script, uid=0)
     assert (result.code, four(result.sets)) == (0, grant(bit(caps))), result
 
@@ -462,7 +462,7 @@ for node in null zero full random urandom; do
 	: >"$dev/$node" && mount --bind "/dev/$node" "$dev/$node" || exit 99
 done
 mount --rbind "$dev" /dev || exit 99
-exec setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
+exec setpriv --reuid="$uid" --regid="$uid" --clear-groups sh -c 'exec "$@"' sh "$@"
 """
 
 
