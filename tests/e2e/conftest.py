@@ -225,7 +225,8 @@ sys.stdin.read()
 
 
 class Machine:
-    """The machine with folders of the test in place of /usr/local, /srv, /home and /root, and a network of its own."""
+    """The machine with folders of the test in place of /usr/local, /srv, /home and /root, and with processes and a
+    network of its own. When it is closed, its processes end."""
 
     PLACES = ("/usr/local", "/srv", "/home", "/root")
 
@@ -239,7 +240,8 @@ class Machine:
         world.program("machine/usr/local/bin/capwrap", BUILD / "src/capwrap/capwrap")
         shutil.copytree(EXAMPLES, self.top / "examples")
         self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "/usr/bin/python3", "-c", HOLDER, self.top, *self.PLACES],
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
+             "/usr/bin/python3", "-c", HOLDER, self.top, *self.PLACES],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
 
@@ -254,7 +256,7 @@ class Machine:
         of = f"/proc/{self.holder.pid}/ns"
         # setpriv itself has root's capabilities until it has executed something: a shell.
         drop = ["setpriv", f"--reuid={uid}", f"--regid={gid}", groups, "sh", "-c", 'exec "$@"', "sh"]
-        return ["nsenter", f"--mount={of}/mnt", f"--net={of}/net", *drop, *argv]
+        return ["nsenter", f"--mount={of}/mnt", f"--net={of}/net", f"--pid={of}/pid_for_children", *drop, *argv]
 
     def run(self, *argv: object, user: str | int = USER, group: str = "", **more) -> Result:
         return self.world.run(*self.command(*argv, user=user, group=group), uid=0, **more)

@@ -126,7 +126,7 @@ def test_hup(machine):
     finally:
         for process in (daemon.process, decoy.process):
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 # take
