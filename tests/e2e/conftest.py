@@ -17,6 +17,8 @@ BUILD = Path(os.environ["CAPWRAP_BUILD"])
 SOURCE = Path(__file__).resolve().parents[2]
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 
+os.umask(0o022)  # whatever root's is: what the tests install is for others to run
+
 
 def free_uid(start: int) -> int:
     """A uid that belongs to nobody: what it owns and runs can be told apart from all else."""
