@@ -1,8 +1,10 @@
 """Fixtures for tests against the real kernel: root sets up, an unprivileged uid acts."""
 
+import grp
 import os
 import pwd
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +16,8 @@ import pytest
 BUILD = Path(os.environ["CAPWRAP_BUILD"])
 SOURCE = Path(__file__).resolve().parents[2]
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+
+os.umask(0o022)  # whatever root's is: what the tests install is for others to run
 
 
 def free_uid(start: int) -> int:
@@ -186,3 +190,91 @@ def pytest_runtest_logreport(report) -> None:
         report.longrepr = f"skipped in CI: {report.longrepr}"
 
 
+
+def grant(mask: int) -> dict[str, int]:
+    """The four sets of a script that runs with exactly this grant, as an ordinary run has them."""
+    return dict.fromkeys(SETS, mask)
+
+
+def four(sets: dict[str, int]) -> dict[str, int]:
+    """The sets that a grant decides, of all that a status has."""
+    return {name: sets[name] for name in SETS}
+
+
+def names(mask: int) -> str:
+    """A mask as setcap takes it: cap_net_raw,cap_kill."""
+    text = subprocess.run(["capsh", f"--decode={mask:x}"], capture_output=True, text=True, check=True).stdout
+    return text.strip().split("=")[1]
+
+
+def evil(world: World, name: str = "evil") -> Path:
+    """A program of the caller's that tells, on standard error, which capabilities it was run with."""
+    body = "exec >&2\necho EVIL\ngrep ^Cap /proc/self/status\n"
+    return world.script(f"home/{name}", "#!/bin/sh\n", body, caps=None, uid=USER)
+
+
+EXAMPLES = SOURCE / "examples"
+
+# Keeps the namespaces of a Machine open: binds the folders that it is given, and brings up the loopback device.
+HOLDER = """
+import fcntl, socket, struct, subprocess, sys
+for place in sys.argv[2:]:
+    subprocess.run(["mount", "--bind", sys.argv[1] + place, place], check=True)
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 1))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+class Machine:
+    """The machine with folders of the test in place of /usr/local, /srv, /home and /root, and with processes and a
+    network of its own. When it is closed, its processes end."""
+
+    PLACES = ("/usr/local", "/srv", "/home", "/root")
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.top = world.folder("machine")
+        for place in self.PLACES:
+            world.folder(f"machine{place}", 0o700 if place == "/root" else 0o755)
+        for folder in ("bin", "sbin", "lib"):
+            world.folder(f"machine/usr/local/{folder}")
+        world.program("machine/usr/local/bin/capwrap", BUILD / "src/capwrap/capwrap")
+        shutil.copytree(EXAMPLES, self.top / "examples")
+        self.holder = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
+             "/usr/bin/python3", "-c", HOLDER, self.top, *self.PLACES],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self.holder.communicate()
+
+    def command(self, *argv: object, user: str | int = USER, group: str = "") -> list[object]:
+        """A command line that runs another one there, as a user and a member of one more group."""
+        entry = pwd.getpwnam(user) if isinstance(user, str) else None
+        uid, gid = (entry.pw_uid, entry.pw_gid) if entry else (user, user)
+        groups = f"--groups={grp.getgrnam(group).gr_gid}" if group else "--clear-groups"
+        of = f"/proc/{self.holder.pid}/ns"
+        # setpriv itself has root's capabilities until it has executed something: a shell.
+        drop = ["setpriv", f"--reuid={uid}", f"--regid={gid}", groups, "sh", "-c", 'exec "$@"', "sh"]
+        return ["nsenter", f"--mount={of}/mnt", f"--net={of}/net", f"--pid={of}/pid_for_children", *drop, *argv]
+
+    def run(self, *argv: object, user: str | int = USER, group: str = "", **more) -> Result:
+        return self.world.run(*self.command(*argv, user=user, group=group), uid=0, **more)
+
+    def install(self, example: str) -> list[str]:
+        """Runs the commands in the header of an example, as root; returns the command to run it."""
+        text = re.sub("^# ?", "", (EXAMPLES / example).read_text(), flags=re.M)
+        install, run = re.findall(r"(?:^ {4}\S.*\n)+", text.partition("\n\nimport")[0].partition("\nif [")[0], re.M)[:2]
+        result = self.run("sh", "-ec", f"cd {self.top}/examples\n{install}", user="root",
+                          env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        assert (result.code, result.err) == (0, ""), result
+        return shlex.split(run)
+
+
+@pytest.fixture
+def machine(world):
+    machine = Machine(world)
+    yield machine
+    machine.close()

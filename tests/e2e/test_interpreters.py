@@ -1,0 +1,248 @@
+"""Every interpreter gives its script exactly the grant, and all of the caller's arguments."""
+
+import shutil
+import subprocess
+
+import pytest
+from conftest import bit, bounding, evil, four, grant, last_cap, names, sets_in
+
+GRANT = "cap_chown,cap_net_raw,cap_sys_admin"
+HOSTILE = ["-e", "--version", "-x", "-c", "-", "--", "--help", "-f", "x=1", "", "two words", "-i"]
+
+PYTHON = """
+import sys
+print(open("/proc/self/status").read())
+for word in sys.argv[1:]:
+    print(f"[{word}]")
+"""
+PERL = """
+open my $status, "<", "/proc/self/status";
+print <$status>, map {"[$_]\\n"} @ARGV;
+"""
+RUBY = """
+puts File.read("/proc/self/status")
+ARGV.each { |word| puts "[#{word}]" }
+"""
+SHELL = """
+while read -r line; do echo "$line"; done </proc/self/status
+for word; do printf '[%s]\\n' "$word"; done
+"""
+NODE = """
+console.log(require("fs").readFileSync("/proc/self/status", "utf8"));
+for (const word of process.argv.slice(2)) console.log(`[${word}]`);
+"""
+LUA = """
+print(io.open("/proc/self/status"):read("a"))
+for i = 1, #arg do print("[" .. arg[i] .. "]") end
+"""
+TCL = """
+puts [read [open /proc/self/status]]
+foreach word $argv {puts "\\[$word\\]"}
+"""
+AWK = """
+BEGIN {
+	while ((getline line <"/proc/self/status") > 0) print line
+	for (i = 1; i < ARGC; i++) print "[" ARGV[i] "]"
+}
+"""
+PHP = """
+<?php
+echo file_get_contents("/proc/self/status");
+foreach (array_slice($argv, 1) as $word) echo "[$word]\\n";
+"""
+GUILE = """!#
+(use-modules (ice-9 textual-ports))
+(display (call-with-input-file "/proc/self/status" get-string-all))
+(for-each (lambda (word) (format #t "[~a]~%" word)) (cdr (command-line)))
+"""
+CSH = """
+while ($#argv)
+	printf "[%s]\\n" "$1:q"
+	shift
+end
+"""
+R = """
+writeLines(readLines("/proc/self/status"))
+cat(sprintf("[%s]\\n", commandArgs(TRUE)), sep = "")
+"""
+
+
+def words_in(text: str) -> list[str]:
+    """The arguments that a script printed, one a line in brackets."""
+    return [line[1:-1] for line in text.splitlines() if line.startswith("[")]
+
+
+@pytest.mark.parametrize(("line", "body"), [
+    ("python3", PYTHON),
+    ("python3 -I", PYTHON),
+    ("env python3", PYTHON),
+    ("perl", PERL),
+    ("perl -T", PERL),
+    ("ruby", RUBY),
+    ("bash", SHELL),
+    ("dash", SHELL),
+    ("zsh", SHELL),
+    ("lua5.4", LUA),
+    ("tclsh", TCL),
+    ("gawk -E", AWK),
+    ("php", PHP),
+    ("guile", GUILE),
+    ("Rscript", R),
+], ids=lambda value: value if "\n" not in value else "")
+def test_interpreter(world, line, body):
+    """As an unprivileged user, the sets as the interpreter itself reads them, bit by bit."""
+    result = world.run(world.script("show", line, body, f"{GRANT}=i"), *HOSTILE)
+    assert result.code == 0, result
+    assert four(result.sets) == grant(bit(GRANT))
+    assert words_in(result.text) == HOSTILE
+
+
+NODE_LINES = [
+    "node --disable-sigusr1",
+    "node --permission --allow-fs-read=*",
+    "node --experimental-permission --allow-fs-read=*",
+]
+
+
+@pytest.mark.parametrize("line", NODE_LINES)
+def test_node(world, line):
+    """What this node offers against its debugger works; what it lacks makes node itself refuse to start."""
+    offered = subprocess.run(["/usr/bin/" + line.split()[0], *line.split()[1:], "-e", "0"], capture_output=True)
+    script = world.script("show", line, NODE, f"{GRANT}=i")
+    result = world.run(script, *HOSTILE)
+    if offered.returncode:
+        assert b"bad option" in offered.stderr
+        assert (result.code, result.out) == (9, b"") and "bad option" in result.err
+        return
+    assert result.code == 0, result
+    assert four(result.sets) == grant(bit(GRANT))
+    assert words_in(result.text) == HOSTILE
+
+
+@pytest.mark.parametrize("added", [[], ["--disable-sigusr1", "--permission"]])
+def test_node_with_its_debugger_is_refused(world, added, refused):
+    """What closes it counts only in the line, not among the caller's arguments."""
+    script = world.script("show", "node", NODE)
+    refused(world.run(script, *added), "CHANNEL_NODE", script)
+
+
+def test_virtual_environment(world):
+    """One that root owns works as it is: its interpreter is a link, its modules are found."""
+    venv = world.top / "venv"
+    subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", venv], check=True)
+    packages = next(venv.glob("lib/python3*/site-packages"))
+    (packages / "only_here.py").write_text("import sys\nwhere = sys.prefix\n")
+    script = world.script("show", f"{venv}/bin/python3", f"{PYTHON}import only_here; print(only_here.where)\n")
+    result = world.run(script, *HOSTILE)
+    assert four(result.sets) == grant(bit("cap_net_raw")), result
+    assert words_in(result.text) == HOSTILE
+    assert result.text.splitlines()[-1] == str(venv)
+
+
+@pytest.mark.parametrize("cap", range(last_cap() + 1))
+def test_every_capability(world, cap, refused):
+    """One by one; what is outside of the bounding set is refused by name."""
+    mask = 1 << cap
+    script = world.script("show", "dash", SHELL, f"{names(mask)}=i")
+    result = world.run(script)
+    if mask & bounding():
+        assert (result.code, four(result.sets)) == (0, grant(mask)), result
+    else:
+        refused(result, "CEILING_BOUNDING", script)
+        assert f"did not get {names(mask)}: not in the bounding set" in result.err
+
+
+def test_all_capabilities_at_once(world):
+    mask = bounding() & ((1 << last_cap() + 1) - 1)
+    result = world.run(world.script("show", "dash", SHELL, f"{names(mask)}=i"))
+    assert (result.code, four(result.sets)) == (0, grant(mask)), result
+
+
+def echo(world, name: str, line: str) -> list[str]:
+    """The command line of an interpreter of that name: a program that prints its arguments takes its place."""
+    interpreter = world.script(name, "#!/bin/sh\n", "printf '%s\\n' \"$@\"\n", caps=None)
+    script = world.script("script", f"{interpreter.parent}/{line}")
+    return world.run(script, "-e", "x").text.replace(str(script), "SCRIPT").split()
+
+
+@pytest.mark.parametrize("line", [
+    "awk -f", "gawk -f", "mawk -f", "gawk --file", "awk -F: -f", "sed -f", "sed -nf", "sed -n -f", "sed -Ef", "make -f",
+    "make -sf", "make --file", "expect -f", "php -f", "php -q -f", "nft -f",
+])
+def test_option_for_the_script_is_closed(world, line):
+    """Where the script is the argument of an option -f, options end behind it."""
+    program, *options = line.split()
+    assert echo(world, program, line) == [*options, "SCRIPT", "--", "-e", "x"]
+
+
+@pytest.mark.parametrize("line", [
+    "csh -f", "tcsh -f", "tcsh -ef", "zsh -f", "bash -f", "dash -f", "ksh -f", "sh -ef", "perl -f", "perl5.36 -f",
+    "gawk -E", "sed -E", "python3 -I", "tool -x", "tool -", "tool f", "tool --f", "tool -f9",
+])
+def test_nothing_is_added_elsewhere(world, line):
+    """Shells and Perl have another -f, without an argument: there -- would reach the script."""
+    program, *options = line.split()
+    assert echo(world, program, line) == [*options, "SCRIPT", "-e", "x"]
+
+
+@pytest.mark.parametrize(("line", "body"), [
+    ("csh -f", CSH),
+    ("tcsh -f", CSH),
+    ("zsh -f", "printf '[%s]\\n' \"$@\"\n"),
+    ("bash -f", "printf '[%s]\\n' \"$@\"\n"),
+    ("env zsh -f", "printf '[%s]\\n' \"$@\"\n"),
+])
+def test_shells_take_f_without_an_argument(world, line, body):
+    result = world.run(world.script("show", line, body), *HOSTILE)
+    assert (result.code, words_in(result.text)) == (0, HOSTILE), result
+
+
+def test_perl_itself_has_no_f_in_a_first_line(world):
+    """Perl reads the first line too, and there takes -f for a mistake. The script does not run."""
+    result = world.run(world.script("show", "perl -f", PERL), "-e", "print 1")
+    assert (result.code, result.out) == (255, b"") and "Can't emulate -f on #! line" in result.err, result
+
+
+OPTIONS = [
+    # line, script, what the caller adds
+    ("gawk -f", "BEGIN {}\n", ["-f", "EVIL.awk"]),
+    ("gawk -f", "BEGIN {}\n", ["-e", 'BEGIN {system("EVIL")}']),
+    ("gawk -f", "BEGIN {}\n", ["--source=BEGIN {system(\"EVIL\")}"]),
+    ("mawk -f", "BEGIN {}\n", ["-f", "EVIL.awk"]),
+    ("sed -f", "p\n", ["-e", "1e EVIL"]),
+    ("sed -nf", "p\n", ["-e", "1e EVIL"]),
+    ("sed -nf", "p\n", ["-f", "EVIL.sed"]),
+    ("make -f", "all:\n\t@:\n", ["-f", "EVIL.mk"]),
+    ("make -f", "all:\n\t@:\n", ["--eval=$(shell EVIL)"]),
+    ("expect -f", "exit 0\n", ["-c", "puts [exec EVIL]"]),
+    ("expect -f", "exit 0\n", ["-f", "EVIL.tcl"]),
+    ("php -f", "<?php\n", ["-r", "passthru('EVIL');"]),
+    ("php -f", "<?php\n", ["-d", "auto_prepend_file=EVIL.php"]),
+]
+
+
+@pytest.mark.parametrize(("line", "body", "added"), OPTIONS, ids=[f"{row[0]} {row[2][0]}" for row in OPTIONS])
+def test_caller_adds_no_code(world, line, body, added):
+    """Options of the interpreter in the caller's arguments: without the rule they win the grant."""
+    program = evil(world)
+    for suffix, code in {
+        "awk": 'BEGIN {system("EVIL")}',
+        "sed": "1e EVIL",
+        "mk": "$(shell EVIL)",
+        "tcl": "puts [exec EVIL]",
+        "php": "<?php passthru('EVIL');",
+    }.items():
+        program.with_suffix(f".{suffix}").write_text(code.replace("EVIL", str(program)) + "\n")
+    script = world.script("show", line, body)
+    added = [word.replace("EVIL", str(program)) for word in added]
+
+    won = world.run(world.naive, line, script, *added, stdin=b"line\n")
+    assert sets_in(won.err).get("CapEff") == bit("cap_net_raw"), won
+    assert "EVIL\n" not in world.run(script, *added, stdin=b"line\n").err
+
+
+def test_copy_of_an_interpreter_without_capabilities(world):
+    """An interpreter of one's own works like the system's."""
+    copy = world.program("shell", shutil.which("dash"), caps="")
+    result = world.run(world.script("show", str(copy), SHELL))
+    assert four(result.sets) == grant(bit("cap_net_raw")), result
