@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/socket.h>
@@ -133,6 +134,9 @@ void text_add_error(struct text *text, int error)
 
 void text_write(struct text *text, int fd)
 {
+	/* A closed pipe or a file that is full is no reason to die by a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	text->bytes[text->length++] = '\n';
 	(void)!write(fd, text->bytes, text->length);
 }

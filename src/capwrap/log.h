@@ -30,7 +30,7 @@ void text_add_capabilities(struct text *text, uint64_t capabilities);
 /* What errno means, in the words of this program where it knows any. */
 void text_add_error(struct text *text, int error);
 
-/* Ends the line, and writes it to a descriptor. */
+/* Ends the line, and writes it to a descriptor: the last thing that a program does. */
 void text_write(struct text *text, int fd);
 
 /* Begins a line for the system's log: what happened, by whom, with which script. */

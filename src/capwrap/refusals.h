@@ -38,7 +38,7 @@ REFUSAL(PATH_STICKY, RULE_PATH, 125,
 	"move it to a folder that only root can write to, such as /usr/local/bin, and setcap it there")
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
-	"chmod +r %p")
+	"chmod +r %p, or join its group")
 REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"not a regular file",
 	"name a script")
@@ -53,7 +53,7 @@ REFUSAL(FILE_NOSUID, RULE_FILE, 125,
 	"mount -o remount,suid %o")
 REFUSAL(EXECUTE_DENIED, RULE_EXECUTE, 125,
 	"you may not execute it",
-	"chmod +x %p")
+	"chmod +x %p, or join its group")
 REFUSAL(EXECUTE_NOEXEC, RULE_EXECUTE, 125,
 	"on a mount with noexec",
 	"mount -o remount,exec \"$(stat -c %m %p)\"")
@@ -156,6 +156,12 @@ REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
 REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
 	"%o loads agents from any process of the same user",
 	"write -XX:+DisableAttachMechanism behind its name in the first line")
+REFUSAL(CHANNEL_MAKE, RULE_CHANNEL, 125,
+	"%o runs commands from the caller's arguments, such as SHELL=PROGRAM",
+	"call it with fixed arguments from a script in another language")
+REFUSAL(CHANNEL_R, RULE_CHANNEL, 125,
+	"%o runs code from the caller's arguments, such as --file=CODE",
+	"write Rscript in the first line")
 REFUSAL(CEILING_NO_NEW_PRIVS, RULE_CEILING, 125,
 	"the wrapper did not get %g: no_new_privs is set",
 	"run it outside of what sets that, such as NoNewPrivileges= of systemd or a container")

@@ -35,6 +35,8 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 	if (!S_ISREG(script->path.mode))
 		return refuse(refusal, FILE_TYPE);
 	script->fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (script->fd < 0 && errno == EACCES && access(real, X_OK) < 0)
+		return refuse(refusal, EXECUTE_DENIED);
 	if (script->fd < 0 || fstat(script->fd, &st) < 0)
 		return refuse(refusal, FILE_OPEN);
 	if (!S_ISREG(st.st_mode))

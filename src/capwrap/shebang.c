@@ -146,6 +146,10 @@ bool shebang_channel(const struct shebang *shebang, const char *real, struct ref
 		{"node", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"nodejs", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"java", {"-XX:+DisableAttachMechanism"}, CHANNEL_JAVA},
+		{"make", {NULL}, CHANNEL_MAKE}, /* SHELL=PROGRAM, whatever stands before it */
+		{"gmake", {NULL}, CHANNEL_MAKE},
+		{"bmake", {NULL}, CHANNEL_MAKE},
+		{"R", {NULL}, CHANNEL_R}, /* --file=CODE, likewise */
 	};
 
 	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
@@ -169,7 +173,7 @@ bool shebang_ends_in_file_option(const struct shebang *shebang)
 	size_t length = strlen(last), end = strlen(program);
 
 	/* There -f takes no argument. */
-	if ((end >= 2 && !strcmp(program + end - 2, "sh")) || called(program, "perl"))
+	if (end >= 2 && !strcmp(program + end - 2, "sh"))
 		return false;
 	if (!strcmp(last, "--file"))
 		return true;

@@ -32,8 +32,8 @@ bool shebang_of(const struct shebang *shebang, const struct stat *self, const ch
 /* Takes the line apart: LINE = [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...] */
 bool shebang_parse(struct shebang *shebang, struct refusal *refusal);
 
-/* Does the interpreter, or what it is named to start, as in `env node`, let other processes of the same user in while
- * it runs? `real` is the interpreter's path without links. */
+/* Does the interpreter, or what it is named to start, as in `env node`, let the caller in: other processes of the same
+ * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
 
 /* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */

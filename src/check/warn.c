@@ -139,9 +139,9 @@ static void warn_caller_steers(struct warnings *warnings, const struct decision 
 		(file_option && interpreter_is(decision, "^[a-z-]*awk$")))
 		add(warnings, "current-folder", "it may look for what it includes in the current folder, which the caller "
 			"chooses: name such files by absolute path", "", "");
-	if (file_option && interpreter_is(decision, "^([a-z-]*awk|g?make|bmake)$"))
-		add(warnings, "caller-variables", "an argument NAME=VALUE sets a variable of it; make can't be made safe, "
-			"for awk there is gawk -E", "", "");
+	if (file_option && interpreter_is(decision, "^[a-z-]*awk$"))
+		add(warnings, "caller-variables", "an argument NAME=VALUE sets a variable of the program; gawk -E rules that out",
+			"", "");
 }
 
 /* Some languages look for modules or settings in the folders above. */

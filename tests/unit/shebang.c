@@ -151,6 +151,12 @@ START_TEST(channels)
 		{"java", "/usr/lib/jvm/bin/java", CHANNEL_JAVA},
 		{"java -XX:-DisableAttachMechanism", "/usr/bin/java", CHANNEL_JAVA},
 		{"java -XX:+DisableAttachMechanism --source 17", "/usr/bin/java", OK},
+		{"make -f", "/usr/bin/make", CHANNEL_MAKE},
+		{"/usr/bin/gmake -rf", "/usr/bin/make", CHANNEL_MAKE},
+		{"env bmake -f", "/usr/bin/env", CHANNEL_MAKE},
+		{"R --no-echo -f", "/usr/lib/R/bin/R", CHANNEL_R},
+		{"Rscript", "/usr/bin/Rscript", OK},
+		{"makefile", "/usr/bin/makefile", OK},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
@@ -172,10 +178,10 @@ START_TEST(file_options)
 		const char *line;
 		bool ends;
 	} table[] = {
-		{"awk -f", true}, {"/usr/bin/awk -F: -f", true}, {"sed -nf", true}, {"make --file", true},
-		{"env awk -f", true}, {"make -s -f", true}, {"expect -f", true}, {"awk", false}, {"gawk -E", false},
+		{"awk -f", true}, {"/usr/bin/awk -F: -f", true}, {"sed -nf", true}, {"php --file", true},
+		{"env awk -f", true}, {"gawk -b -f", true}, {"expect -f", true}, {"awk", false}, {"gawk -E", false},
 		{"awk -f -v", false}, {"sed --f", false}, {"awk -vx=f", false}, {"csh -f", false},
-		{"/bin/zsh -f", false}, {"env bash -f", false}, {"perl -wf", false}, {"python3", false}, {"f", false},
+		{"/bin/zsh -f", false}, {"env bash -f", false}, {"python3", false}, {"f", false},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
