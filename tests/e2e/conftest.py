@@ -240,6 +240,8 @@ class Machine:
         for folder in ("bin", "sbin", "lib"):
             world.folder(f"machine/usr/local/{folder}")
         world.program("machine/usr/local/bin/capwrap", BUILD / "src/capwrap/capwrap")
+        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "python-runtime",
+                        "--destdir", self.top], check=True, stdout=subprocess.DEVNULL)
         shutil.copytree(EXAMPLES, self.top / "examples")
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",

@@ -77,7 +77,7 @@ def in_prefix(text: str, world) -> str:
 
 def test_readme_first_script(world, refusals):
     """A newcomer's first script: saved, installed and run as the README says."""
-    (body,) = readme_blocks("python")
+    body, *_ = readme_blocks("python")
     (install,) = [block for block in readme_blocks("sh") if "pwage" in block]
     world.folder("local/bin")
     (world.top / "pwage").write_text(in_prefix(body, world))
@@ -149,7 +149,7 @@ def test_manual_contain_example(world):
 def console(blocks: list[str]) -> str:
     """Types what follows # as root and what follows $ as the user, and gives back commands and output. Under a
     /usr/local that nobody else sees, with capwrap and the README's first script."""
-    (body,) = readme_blocks("python")
+    body, *_ = readme_blocks("python")
     lines = [
         "set -e",
         "mount -t tmpfs -o mode=755 none /usr/local",

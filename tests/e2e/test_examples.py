@@ -16,6 +16,7 @@ FOR = {
     "ping.py": (USER, ""),
     "hup": (USER, "staff"),
     "take": (USER, "staff"),
+    "never-expires": (USER, "staff"),
 }
 
 
@@ -36,7 +37,7 @@ def test_others_can_not_run_it(machine, example):
 
 
 @pytest.mark.parametrize("argument", ["--help", "-e", "/etc", "../..", "$(id)", "--rsh=/tmp/evil", "a b", "-KILL"])
-@pytest.mark.parametrize("example", ["backup", "backup-2010", "port80", "hup"])
+@pytest.mark.parametrize("example", ["backup", "backup-2010", "port80", "hup", "never-expires"])
 def test_nothing_is_the_caller_s_to_choose(machine, example, argument):
     user, group = FOR[example]
     result = machine.run(*machine.install(example), argument, user=user, group=group)
@@ -201,3 +202,18 @@ def test_take_takes_only_files(machine, take, plant):
 
 def test_take_without_names(take):
     assert take().err == "usage: take NAME...\n"
+
+
+# never-expires
+
+
+def test_never_expires(machine):
+    command = machine.install("never-expires")
+    shadow = machine.top / "shadow"
+    shadow.write_text("root:*:19000:0:99999:7:::\nann:$y$x:19000:0:99999:7:::\nbob:$y$x:1:0:90:7:::\n")
+    shadow.chmod(0o600)
+    assert machine.run("mount", "--bind", shadow, "/etc/shadow", user="root").code == 0
+    result = machine.run(*command, group="staff")
+    assert (result.code, result.text, result.err) == (0, "ann\n", "")
+    alone = machine.run("/usr/bin/python3", machine.top / "examples/never-expires", group="staff")
+    assert alone.code == 1 and "cap_dac_read_search: not permitted" in alone.err, alone
