@@ -111,7 +111,7 @@ class Attacker:
     def writes(self, path: Path, text: str | None = None, mode: int = 0o755) -> Path:
         """Makes a file as the user, or fails the test: without the right to do so there is no attack."""
         code = "import os, sys; open(sys.argv[1], 'w').write(sys.argv[2]); os.chmod(sys.argv[1], int(sys.argv[3]))"
-        done = self.python(code, path, self.code if text is None else text, mode)
+        done = self.python(code, path, f"#!/usr/bin/python3\n{self.code}" if text is None else text, mode)
         assert done.code == 0, done
         return path
 

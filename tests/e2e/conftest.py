@@ -96,7 +96,7 @@ class World:
     def script(
         self,
         path: str | Path,
-        line: str | bytes,
+        line: str | bytes | Path,
         body: str | bytes = "",
         caps: str | None = "cap_net_raw=i",
         mode: int = 0o755,
@@ -104,6 +104,7 @@ class World:
         wrapper: Path | None = None,
     ) -> Path:
         """Installs a script with #!capwrap LINE. A line that begins with #! or is bytes is taken as it is."""
+        line = str(line) if isinstance(line, Path) else line
         path = self.top / path
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(line, str) and not line.startswith("#!"):
