@@ -31,17 +31,23 @@ sys.stderr.buffer.write(err)
 sys.exit(child.returncode)
 """
 
-# Writes through a mapping, which leaves the file's capabilities alone where write(2) would drop them.
+# Writes through a mapping, which leaves the file's capabilities alone where write(2) would drop them. No descriptor
+# is kept.
 OVERWRITE = """
-import mmap, os, sys
-memory = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), 0)
+import ctypes, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+size = os.fstat(fd).st_size
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+memory = libc.mmap(None, ctypes.c_size_t(size), 3, 1, fd, ctypes.c_long(0))
+os.close(fd)
 print("mapped", flush=True)
 sys.stdin.readline()
-memory[:] = sys.argv[2].encode().ljust(len(memory), b"\\n")
-memory.flush()
+ctypes.memmove(memory, sys.argv[2].encode().ljust(size, b"\\n"), size)
 print("written", flush=True)
 sys.stdin.readline()
 """
+HOLD = "import os, sys; os.open(sys.argv[1], os.O_WRONLY); print('open', flush=True); sys.stdin.readline()"
 
 # A system call that fails, by a seccomp filter as a container runtime puts it on. Only root can do so without
 # no_new_privs. Arguments: uid, system call, errno, which of its arguments to look at (-1: none) and its value, argv.

@@ -170,7 +170,7 @@ def refusals() -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def refused(refusals):
-    """Asserts that a result is the refusal of that name: exit code, one line, script (None: none was named), reason, fix."""
+    """Asserts that a result is the refusal of that name: exit code, one line, script (None: none), reason, fix."""
 
     def check(result: Result, name: str, script: object) -> None:
         row = refusals[name]

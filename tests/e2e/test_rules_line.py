@@ -121,11 +121,11 @@ def test_line_length(world, refused, length, runs):
 
 
 @pytest.mark.parametrize("head", [
-    "#! {} python3\n", "#!\t{}\t python3 \n", "#!{}  --no-new-privs \t -c\tpython3  \n", "#!{} -e A,B --env=C -n python3\n",
+    "#! {} python3\n", "#!\t{}\t python3 \n", "#!{}  --no-new-privs \t python3  \n", "#!{} -e A,B --env=C -n python3\n",
 ])
 def test_line_blanks(world, head):
     """Blanks as the kernel has them are no flaw; options may stand in any order."""
-    script = world.script("job", head.format(world.wrapper).replace("-c\t", ""), GENUINE)
+    script = world.script("job", head.format(world.wrapper), GENUINE)
     genuine(world.run(script))
 
 
