@@ -98,6 +98,16 @@ def test_call_capabilities(world, refused):
     refused(filtered(world, "capset", errno.EPERM, script), "CALL_CAPABILITIES", script)
 
 
+def test_call_self(world, refused):
+    """In a chroot without /proc the wrapper does not know itself; the fix is a command."""
+    script = world.script("job", "python3", GENUINE)
+    user = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
+    alone = ["unshare", "--mount", "sh", "-c"]
+    result = world.run(*alone, f'umount -l /proc && {user} "$0"', script, uid=0)
+    refused(result, "CALL_SELF", script)
+    genuine(world.run(*alone, f'umount -l /proc && {fix_of(result)} && {user} "$0"', script, uid=0))
+
+
 def test_call_reads_with_the_rights_of_the_caller(world, attacker, refused):
     """A script in a folder that is closed to the caller: the wrapper's capabilities do not open it."""
     script = world.script("closed/job", "python3", GENUINE, caps="cap_dac_read_search=i")

@@ -196,16 +196,6 @@ def test_line_read(world, refused):
     refused(filtered(world, "pread64", errno.EIO, script, arg=(2, 256)), "LINE_READ", script)
 
 
-def test_line_self(world, refused):
-    """In a chroot without /proc the wrapper does not know itself; the fix is a command."""
-    script = world.script("job", "python3", GENUINE)
-    user = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
-    alone = ["unshare", "--mount", "sh", "-c"]
-    result = world.run(*alone, f'umount -l /proc && {user} "$0"', script, uid=0)
-    refused(result, "LINE_SELF", script)
-    genuine(world.run(*alone, f'umount -l /proc && {fix_of(result)} && {user} "$0"', script, uid=0))
-
-
 # ---- grant
 
 
