@@ -96,7 +96,7 @@ class World:
     def script(
         self,
         path: str | Path,
-        line: str | bytes,
+        line: str | bytes | Path,
         body: str | bytes = "",
         caps: str | None = "cap_net_raw=i",
         mode: int = 0o755,
@@ -104,6 +104,7 @@ class World:
         wrapper: Path | None = None,
     ) -> Path:
         """Installs a script with #!capwrap LINE. A line that begins with #! or is bytes is taken as it is."""
+        line = str(line) if isinstance(line, Path) else line
         path = self.top / path
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(line, str) and not line.startswith("#!"):
@@ -169,16 +170,37 @@ def refusals() -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def refused(refusals):
-    """Asserts that a result is the refusal of that name: exit code, one line, script, reason and fix."""
+    """Asserts that a result is the refusal of that name: exit code, one line, script (None: none), reason, fix."""
 
     def check(result: Result, name: str, script: object) -> None:
         row = refusals[name]
         holes = {"%o": "(.+)", "%e": "(.+)", "%g": "([a-z0-9_,]+)", "%p": "(.+)", "%w": "(.+)"}
         pattern = "".join(
             holes.get(part, re.escape(part)) for part in re.split("(%[oegpw])", f"{row['reason']}; {row['fix']}"))
-        assert re.fullmatch(f"capwrap: {re.escape(str(script))}: {pattern}\n", result.err), (name, result)
+        about = "" if script is None else f"{script}: "
+        assert re.fullmatch(f"capwrap: {re.escape(about)}{pattern}\n", result.err), (name, result)
         assert result.code == int(row["code"]), result
         assert result.out == b"", result
+
+    return check
+
+
+@pytest.fixture
+def attacker(world):
+    """The user, with a folder of their own and code that shows whether it got a capability."""
+    from attacks import Attacker  # which builds on this file
+
+    return Attacker(world)
+
+
+@pytest.fixture
+def beaten(refused, attacker):
+    """Asserts a refusal, and that nothing of the attacker's ran."""
+
+    def check(result: Result, name: str, script: object) -> Result:
+        refused(result, name, script)
+        attacker.loses()
+        return result
 
     return check
 
@@ -188,7 +210,6 @@ def pytest_runtest_logreport(report) -> None:
     if os.environ.get("CI") == "true" and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
-
 
 
 def grant(mask: int) -> dict[str, int]:

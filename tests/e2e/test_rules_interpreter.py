@@ -1,0 +1,335 @@
+"""Rules interpreter and contain: an attack that wins without the rule, and is refused with it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from attacks import GENUINE, GRANT, fix_of, genuine, mend, mount
+from conftest import SETS, USER, World, bit
+
+PYTHON = Path("/usr/bin/python3").resolve()
+
+
+def acl(path, *entries):
+    subprocess.run(["setfacl", "-m", ",".join(entries), str(path)], check=True)
+
+
+def interpreter(world, name="bin/tool", caps=""):
+    """A copy of Python."""
+    (world.top / name).parent.mkdir(parents=True, exist_ok=True)
+    return world.program(name, PYTHON, caps)
+
+
+def jobs(world, line, body=GENUINE, caps=f"{GRANT}=i"):
+    """The same script for the naive wrapper and for capwrap."""
+    return (world.script("naive-job", line, body, caps, wrapper=world.naive), world.script("job", line, body, caps))
+
+
+# ---- interpreter
+
+
+@pytest.mark.parametrize("line", ["bin/tool", "./tool", "../mine/tool", "bin/../tool"])
+def test_interpreter_relative(world, attacker, beaten, line):
+    """A relative path is looked up in the folder that the caller chooses."""
+    world.run("mkdir", attacker.home / "bin")
+    for name in ("tool", "bin/tool"):
+        attacker.writes(attacker.home / name)
+    naive, script = jobs(world, line)
+    attacker.wins(world.run(naive, cwd=attacker.home))
+    beaten(world.run(script, cwd=attacker.home), "INTERPRETER_RELATIVE", script)
+
+
+def test_interpreter_absent(world, attacker, beaten):
+    """An interpreter that is in the caller's PATH only."""
+    attacker.writes(attacker.home / "capwrap-test-tool")
+    naive, script = jobs(world, "capwrap-test-tool")
+    path = {"PATH": f"{attacker.home}:/usr/bin"}
+    attacker.wins(world.run(naive, env=path))
+    beaten(world.run(script, env=path), "INTERPRETER_ABSENT", script)
+    script = world.script("job", "/usr/bin/capwrap-test-tool", GENUINE)
+    beaten(world.run(script, env=path), "INTERPRETER_ABSENT", script)
+    script = world.script("job", "/usr/bin/env/tool", GENUINE)
+    beaten(world.run(script, env=path), "INTERPRETER_ABSENT", script)
+
+
+def test_interpreter_in_the_path_of_the_caller(world, attacker):
+    """An interpreter of the same name that comes first in the caller's PATH is not found at all."""
+    attacker.writes(attacker.home / "python3")
+    path = {"PATH": f"{attacker.home}:/usr/bin"}
+    for line in ("python3", "env python3"):
+        naive, script = jobs(world, line)
+        attacker.wins(world.run(naive, env=path))
+        genuine(world.run(script, env=path))
+    attacker.loses()
+
+
+def test_interpreter_denied(world, refused):
+    """An interpreter that its caller may not execute: the kernel stops the naive wrapper as well."""
+    tool = interpreter(world)
+    tool.chmod(0o744)
+    naive, script = jobs(world, tool)
+    assert world.run(naive).code == 126
+    result = world.run(script)
+    refused(result, "INTERPRETER_DENIED", script)
+    mend(result)
+    genuine(world.run(script))
+
+
+FILES = {
+    "user": (lambda path: os.chown(path, USER, 0), "INTERPRETER_OWNER"),
+    "group": (lambda path: (os.chown(path, 0, USER), path.chmod(0o775)), "INTERPRETER_WRITABLE"),
+    "others": (lambda path: path.chmod(0o777), "INTERPRETER_WRITABLE"),
+    "acl": (lambda path: acl(path, f"u:{USER}:rwx"), "INTERPRETER_WRITABLE"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_interpreter_overwritten(world, attacker, beaten, kind):
+    """Whoever may write to the interpreter puts other code there."""
+    spoil, name = FILES[kind]
+    tool = interpreter(world)
+    spoil(tool)
+    attacker.python("import sys; open(sys.argv[1], 'w').write(sys.argv[2])", tool, attacker.program.read_text())
+    naive, script = jobs(world, tool)
+    attacker.wins(world.run(naive))
+    result = beaten(world.run(script), name, script)
+    tool.write_bytes(PYTHON.read_bytes())
+    mend(result)
+    genuine(world.run(script))
+
+
+FOLDERS = FILES | {"sticky": (lambda path: path.chmod(0o1777), "INTERPRETER_STICKY")}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_interpreter_folder(world, attacker, beaten, kind):
+    """Who may write to the interpreter's folder puts another in its place, or beside it what it reads: pyvenv.cfg."""
+    spoil, name = FOLDERS[kind]
+    tool = interpreter(world)
+    spoil(tool.parent)
+    if kind == "sticky":
+        world.run("mkdir", attacker.home / "lib")
+        world.run("cp", "-r", f"/usr/lib/{PYTHON.name}", attacker.home / "lib")
+        attacker.writes(attacker.home / "lib" / PYTHON.name / "colorsys.py")
+        attacker.writes(tool.parent / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
+    else:
+        world.run("mv", tool, tool.with_name("old"))
+        attacker.writes(tool)
+    naive, script = jobs(world, tool, GENUINE if kind != "sticky" else "import colorsys\n" + GENUINE)
+    attacker.wins(world.run(naive))
+    result = beaten(world.run(script), name, script)
+
+    if kind == "sticky":
+        assert "move it" in fix_of(result)
+        return
+    shutil.copyfile(PYTHON, tool)
+    os.chown(tool, 0, 0)
+    mend(result)
+    genuine(world.run(script))
+
+
+@pytest.mark.parametrize("kind", ["last", "middle", "folder", "second"])
+def test_interpreter_link(world, attacker, beaten, kind):
+    """A link on the way to the interpreter that the user owns, and turns elsewhere."""
+    tool = interpreter(world, "tools/tool")
+    sticky = world.folder("sticky", 0o1777)
+    if kind == "last":
+        link, name = sticky / "tool", "INTERPRETER_STICKY"
+        world.run("ln", "-s", attacker.program, link)
+        line = link
+    elif kind == "middle":
+        link, name = sticky / "tools", "INTERPRETER_OWNER"
+        world.run("ln", "-s", attacker.home, link)
+        line = link / "evil"
+    elif kind == "folder":
+        link, name = attacker.home / "tool", "INTERPRETER_OWNER"
+        world.run("ln", "-s", attacker.program, link)
+        line = link
+    else:
+        world.run("ln", "-s", attacker.home, sticky / "tools")
+        link, name, line = world.top / "tool", "INTERPRETER_OWNER", world.top / "tool"
+        line.symlink_to(sticky / "tools/evil")
+    naive, script = jobs(world, line)
+    attacker.wins(world.run(naive))
+    result = beaten(world.run(script), name, script)
+    if kind == "folder":
+        assert fix_of(result) == f"chown -h root: {attacker.home}"
+    elif kind != "last":
+        assert fix_of(result) == f"chown -h root: {sticky / 'tools'}"
+    assert tool.exists()
+
+
+def test_interpreter_trusted_links(world):
+    """Links that root owns are followed, in a sticky folder too, where they lead to another folder."""
+    tool = interpreter(world, "tools/tool")
+    sticky = world.folder("sticky", 0o1777)
+    (sticky / "tools").symlink_to("../tools")
+    (world.top / "one").symlink_to("sticky/tools/../tools/two")
+    (world.top / "tools/two").symlink_to(tool)
+    genuine(world.run(world.script("job", world.top / "one", GENUINE)))
+
+
+def test_interpreter_step(world, refused):
+    """A way that the kernel can go and the wrapper can't write down is refused; no attack is known."""
+    interpreter(world, "tools/tool")
+    (world.top / "long").symlink_to("./" * 2000 + "longer")
+    (world.top / "longer").symlink_to("./" * 2000 + "tools")
+    script = world.script("job", f"{world.top}/long/{'./' * 60}tool", GENUINE)
+    assert os.access(f"{world.top}/long/{'./' * 60}tool", os.X_OK)
+    result = world.run(script)
+    refused(result, "INTERPRETER_STEP", script)
+    assert "name too long" in result.err
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755])
+def test_interpreter_set_user_id(world, attacker, beaten, mode):
+    """A set-user-ID interpreter gives root to a script that was granted one capability."""
+    tool = interpreter(world)
+    tool.chmod(mode)
+    naive, script = jobs(world, tool, attacker.code)
+    result = world.run(naive)
+    assert f"{'Uid' if mode & 0o4000 else 'Gid'}:\t{USER}\t0\t0\t0\n" in result.text
+    if mode & 0o4000:
+        attacker.wins(result, "cap_dac_override,cap_net_raw")
+    attacker.mark.unlink(missing_ok=True)
+    result = beaten(world.run(script), "INTERPRETER_SETID", script)
+    mend(result)
+    world.script("job", tool, GENUINE)
+    genuine(world.run(script))
+
+
+def test_interpreter_self(world, refused):
+    """A wrapper that starts itself is a mistake; the naive one does so without harm."""
+    (world.top / "link").symlink_to(world.wrapper)
+    for line in (world.wrapper, world.top / "link"):
+        script = world.script("job", f"{line} python3", GENUINE)
+        refused(world.run(script), "INTERPRETER_SELF", script)
+
+
+MORE = "cap_net_raw,cap_dac_override"
+
+
+@pytest.mark.parametrize(("caps", "gives"), [
+    ("cap_dac_override=p", "cap_dac_override"),
+    ("cap_dac_override=ep", "cap_dac_override"),
+    ("cap_net_raw=ip cap_dac_override=p", MORE),
+    ("cap_net_raw=eip", "cap_net_raw"),
+    ("cap_kill=i", ""),
+    ("=", ""),
+])
+def test_interpreter_capabilities(world, refused, caps, gives):
+    """An interpreter's own capabilities would make the script's another set than the grant: more, or less."""
+    tool = interpreter(world, caps=caps)
+    naive, script = jobs(world, tool)
+    assert world.run(naive).sets["CapPrm"] == (bit(gives) if gives else 0)
+    result = world.run(script)
+    refused(result, "INTERPRETER_CAPABILITIES", script)
+
+    either, other = fix_of(result).split(", or ")
+    subprocess.run(["sh", "-c", other], check=True)
+    permitted_only(world.run(script))
+    subprocess.run(["sh", "-c", either], check=True)
+    genuine(world.run(script))
+
+
+def permitted_only(result, caps=GRANT):
+    """The arrangement of an interpreter with =i: permitted, not effective, and not for child processes."""
+    assert result.code == 0 and result.text.startswith("genuine\n"), result
+    assert [result.sets[name] for name in SETS] == [bit(caps), bit(caps), 0, 0], result
+
+
+def test_interpreter_empty_attribute(world, refused):
+    """A malformed attribute, which the kernel lets in: the fix takes it away."""
+    tool = interpreter(world)
+    os.setxattr(tool, "security.capability", b"")
+    script = world.script("job", tool, GENUINE)
+    result = world.run(script)
+    refused(result, "INTERPRETER_CAPABILITIES", script)
+    subprocess.run(["sh", "-c", fix_of(result).split(", or ")[0]], check=True)
+    genuine(world.run(script))
+
+
+def test_interpreter_capabilities_of_a_namespace(world, refused):
+    """Inheritable ones that cover the grant, but of a user namespace."""
+    tool = interpreter(world)
+    subprocess.run(["setcap", "-n", str(USER), "cap_net_raw=i", tool], check=True)
+    script = world.script("job", tool, GENUINE)
+    refused(world.run(script), "INTERPRETER_CAPABILITIES", script)
+
+
+@pytest.mark.parametrize("line", ["/usr/bin", "/usr/bin/..", "/dev/null/.."])
+def test_interpreter_folder_named(world, refused, line):
+    """A folder is executable, and no program: a mistake that the kernel refuses to the naive wrapper."""
+    naive, script = jobs(world, line)
+    assert world.run(naive).code == 126
+    refused(world.run(script), "INTERPRETER_TYPE" if line != "/dev/null/.." else "INTERPRETER_ABSENT", script)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF" + bytes(60), b"#!/nowhere\n", b"pass\n"], ids=repr)
+def test_interpreter_exec(world, refused, content):
+    """What the kernel can't run is refused with its reason; the naive wrapper's execvp hands such files to a shell."""
+    tool = world.top / "tool"
+    tool.write_bytes(content)
+    tool.chmod(0o755)
+    script = world.script("job", f"{tool} -x", GENUINE)
+    result = world.run(script)
+    refused(result, "INTERPRETER_EXEC", script)
+    assert ("no such file" if content.startswith(b"#!") else "not a program that the kernel can run") in result.err
+    assert fix_of(result) == f"file -L {tool}"
+
+
+def test_interpreter_nosuid(world, attacker, beaten):
+    """An interpreter on a file system that somebody else wrote."""
+    stick = world.folder("stick")
+    mount("-t", "tmpfs", "-o", "nosuid,mode=755", "none", stick)
+    tool = world.script("stick/tool", "#!/usr/bin/python3\n", attacker.code, None)
+    naive, script = jobs(world, tool)
+    attacker.wins(world.run(naive))
+    result = beaten(world.run(script), "INTERPRETER_NOSUID", script)
+    interpreter(world, "stick/tool")
+    mend(result)
+    genuine(world.run(script))
+
+
+def test_interpreter_noexec(world, refused):
+    """Refused by the kernel, and so to the naive wrapper."""
+    data = world.folder("data")
+    mount("-t", "tmpfs", "-o", "noexec,mode=755", "none", data)
+    script = world.script("job", interpreter(world, "data/tool"), GENUINE)
+    refused(world.run(script), "INTERPRETER_DENIED", script)
+
+
+# ---- contain
+
+CHILD = GENUINE + "sys.stdout.flush(); import os; os.system('echo child; cat /proc/self/status')\n"
+
+
+def test_contain(world, refused):
+    """Without the interpreter's own capabilities a contained script would be ambient: all that it starts gets them."""
+    tool = interpreter(world)
+    naive, script = jobs(world, f"--contain {tool}", CHILD)
+    child = world.run(naive).text.split("child\n")[1]
+    assert f"CapEff:\t{bit(GRANT):016x}\n" in child
+
+    result = world.run(script)
+    refused(result, "CONTAIN_UNCOVERED", script)
+    mend(result)
+    result = world.run(script)
+    assert result.code == 0, result
+    script_status, child = result.text.split("child\n")
+    for name, script_has in zip(SETS, (bit(GRANT), bit(GRANT), 0, 0), strict=True):
+        assert f"{name}:\t{script_has:016x}\n" in script_status
+    assert f"CapPrm:\t{0:016x}\n" in child and f"CapEff:\t{0:016x}\n" in child
+
+
+@pytest.mark.parametrize("caps", ["", "cap_kill=i"])
+def test_contain_uncovered(world, refused, caps):
+    """Capabilities of the interpreter that leave some of the grant out."""
+    tool = interpreter(world, caps=caps)
+    script = world.script("job", f"-c {tool}", GENUINE, "cap_net_raw,cap_kill=i")
+    result = world.run(script)
+    refused(result, "INTERPRETER_CAPABILITIES" if caps else "CONTAIN_UNCOVERED", script)
+    World.setcap("cap_net_raw,cap_kill=i", tool)
+    permitted_only(world.run(script), "cap_net_raw,cap_kill")

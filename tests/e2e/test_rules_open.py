@@ -1,0 +1,138 @@
+"""Attacks that capwrap does not beat. Each shows the attacker's code running with the script's capability."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from attacks import GENUINE
+from conftest import USER
+from test_rules_channel import NODE, WAIT, running, signalled
+
+PYTHON = Path("/usr/bin/python3").resolve()
+
+
+def test_open_sticky_above_node(world, attacker):
+    """node looks for package.json in every folder above the script: one in a sticky folder replaces its modules."""
+    above = world.folder("sticky", 0o1777)
+    world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
+    closing = next(line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
+                   if world.run(NODE, *line.split(), "-e", "0").code == 0)
+    script = world.script("sticky/app/job", f"node {closing}", "require('colours')\n")
+    assert world.run(script).text == "genuine\n"
+    attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
+    attacker.writes(above / "evil.js", "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))\n")
+    assert not world.run(script).sets.get("CapEff"), "the attacker's module ran with the capability"
+
+
+@pytest.mark.parametrize("kind", ["landmark", "pyvenv.cfg"])
+def test_open_sticky_above_python(world, attacker, kind):
+    """Python looks for its library in every folder above itself, and for pyvenv.cfg in the one above its own."""
+    above = world.folder("sticky", 0o1777)
+    world.folder("sticky/bin")
+    tool = world.program("sticky/bin/python3", PYTHON, "")
+    library = above if kind == "landmark" else attacker.home
+    world.run("mkdir", library / "lib")
+    world.run("cp", "-r", f"/usr/lib/{PYTHON.name}", library / "lib")
+    attacker.writes(library / "lib" / PYTHON.name / "colorsys.py")
+    if kind == "pyvenv.cfg":
+        attacker.writes(above / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
+    result = world.run(world.script("job", tool, "import colorsys\n" + GENUINE))
+    attacker.loses()
+    assert result.text.startswith("genuine"), result
+
+
+def test_open_make_variables(world, attacker):
+    """make takes variables after -- too, and runs the commands of a makefile by the caller's SHELL."""
+    script = world.script("job", "make -f", "all: ; @echo genuine\n")
+    world.run(script, f"SHELL={attacker.program}")
+    attacker.loses()
+
+
+def test_open_perl_diamond(world, attacker):
+    """perl opens what it is named by <> in a way that runs a command, without -T: a trait that needs a warning."""
+    script = world.script("job", "perl", "while (<>) { print }\n")
+    world.run(script, f"{attacker.program}|")
+    attacker.loses()
+
+
+def test_open_channel_env_link(world):
+    """What env starts is looked at by name only: a link to node that is called otherwise opens the debugger."""
+    link = Path("/usr/local/bin/capwrap-test-js")
+    link.symlink_to(NODE)
+    try:
+        with running(world.script("job", f"env {link.name} --inspect-port=0", WAIT)) as process:
+            assert "ws://" not in signalled(world, process)
+    finally:
+        link.unlink()
+
+
+def test_open_channel_script_of_node(world):
+    """An interpreter that is itself a script for node, as tsx and ts-node are."""
+    tool = world.script("tool", "#!/usr/bin/node\n", WAIT, None)
+    with running(world.script("job", tool, "")) as process:
+        assert "ws://" not in signalled(world, process)
+
+
+def test_open_interpreter_behind_env(world, attacker):
+    """The program that env starts may belong to the user, where the same one named directly is refused."""
+    script = world.script("job", f"env {attacker.program}", GENUINE)
+    world.run(script)
+    attacker.loses()
+
+
+def test_open_interpreter_of_the_interpreter(world, attacker):
+    """Nor is the interpreter of an interpreter that is a script looked at."""
+    evil = attacker.home / "python"
+    shutil.copyfile(PYTHON, evil)
+    evil.chmod(0o755)
+    os.chown(evil, USER, USER)
+    tool = world.script("tool", f"#!{evil}\n", attacker.code, None)
+    world.run(world.script("job", tool, ""))
+    attacker.loses()
+
+
+def test_open_java_class_path(world, attacker):
+    """Java's class path is the current folder: a service named there runs before the script's own code."""
+    if not shutil.which("javac"):
+        return
+    (source := world.top / "Evil.java").write_text(JAVA)
+    services = attacker.home / "META-INF/services"
+    assert world.run("javac", "-d", attacker.home, source).code == 0
+    world.run("mkdir", "-p", services)
+    attacker.writes(services / "java.nio.file.spi.FileSystemProvider", "Evil\n")
+    body = 'public class Job { public static void main(String[] a) { System.out.println("genuine"); } }\n'
+    script = world.script("job", "java -XX:+DisableAttachMechanism --source 11", body)
+    result = world.run(script, cwd=attacker.home)
+    assert result.text == "genuine\n", result.sets["CapEff"]
+
+
+JAVA = """
+import java.net.URI; import java.nio.channels.*; import java.nio.file.*; import java.nio.file.attribute.*;
+import java.nio.file.spi.*; import java.util.*;
+public class Evil extends FileSystemProvider {
+  public Evil() {
+    try { System.out.print(new String(new java.io.FileInputStream("/proc/self/status").readAllBytes())); }
+    catch (Exception e) { }
+    Runtime.getRuntime().halt(0);
+  }
+  public String getScheme() { return "evil"; }
+  public FileSystem newFileSystem(URI u, Map<String, ?> e) { return null; }
+  public FileSystem getFileSystem(URI u) { return null; }
+  public Path getPath(URI u) { return null; }
+  public SeekableByteChannel newByteChannel(Path p, Set<? extends OpenOption> o, FileAttribute<?>... a) { return null; }
+  public DirectoryStream<Path> newDirectoryStream(Path d, DirectoryStream.Filter<? super Path> f) { return null; }
+  public void createDirectory(Path d, FileAttribute<?>... a) { }
+  public void delete(Path p) { }
+  public void copy(Path s, Path t, CopyOption... o) { }
+  public void move(Path s, Path t, CopyOption... o) { }
+  public boolean isSameFile(Path a, Path b) { return false; }
+  public boolean isHidden(Path p) { return false; }
+  public FileStore getFileStore(Path p) { return null; }
+  public void checkAccess(Path p, AccessMode... m) { }
+  public <V extends FileAttributeView> V getFileAttributeView(Path p, Class<V> t, LinkOption... o) { return null; }
+  public <A extends BasicFileAttributes> A readAttributes(Path p, Class<A> t, LinkOption... o) { return null; }
+  public Map<String, Object> readAttributes(Path p, String a, LinkOption... o) { return null; }
+  public void setAttribute(Path p, String a, Object v, LinkOption... o) { }
+}
+"""
