@@ -51,6 +51,8 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 {
 	struct sets sets;
 
+	if (argc > 2)
+		call->script = argv[2];
 	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted}))
@@ -64,7 +66,6 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	if (stat(call->wrapper, &call->self) < 0)
 		return refuse(refusal, CALL_SELF);
 	call->line = argv[1];
-	call->script = argv[2];
 	call->arguments = argv + 3;
 	call->count = argc - 3;
 	return true;

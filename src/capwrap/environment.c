@@ -32,6 +32,7 @@ static const char *const fixed[] = {
 	LUA("_5_2", "5.2"),
 	LUA("_5_3", "5.3"),
 	LUA("_5_4", "5.4"),
+	"CLASSPATH=/dev/null/none", /* Java's default is the current folder */
 	"DOTNET_EnableDiagnostics=0",
 };
 

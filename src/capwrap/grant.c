@@ -132,7 +132,7 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 
 static bool ambient_set(uint64_t mask)
 {
-	if (cap_reset_ambient() < 0)
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return false;
 	for (cap_value_t cap = 0; cap < CAPS; cap++)
 		if (mask & BIT(cap) && cap_set_ambient(cap, CAP_SET) < 0)

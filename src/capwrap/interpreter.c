@@ -1,6 +1,7 @@
 #include "interpreter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ bool interpreter_trust(struct interpreter *interpreter, const struct stat *self,
 	if (!path_walk(path, interpreter->found, &reasons, refusal) || path->nosuid)
 		return false;
 	if (!S_ISREG(path->mode))
-		return refuse_about(refusal, INTERPRETER_TYPE, path->real, 0);
+		return refuse_about(refusal, INTERPRETER_TYPE, interpreter->found, 0);
 	if (path->owner)
 		return refuse_about(refusal, INTERPRETER_OWNER, path->real, 0);
 	if (path_writable(path->mode))
@@ -79,6 +80,27 @@ bool interpreter_trust(struct interpreter *interpreter, const struct stat *self,
 	if (!file_capabilities_take(&interpreter->file, cap_get_file(path->real)) ||
 		(interpreter->file.present && !grant_contained(grant, &interpreter->file)))
 		return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
+	return true;
+}
+
+bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,
+	struct refusal *refusal)
+{
+	const char *path = interpreter->path.real;
+	char head[SHEBANG_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : read(fd, head, sizeof head);
+
+	if (fd >= 0)
+		close(fd);
+	*script = length >= 2 && !memcmp(head, "#!", 2);
+	if (!*script)
+		return true;
+	if (!shebang_split(shebang, head, (size_t)length, refusal))
+		return refuse_about(refusal, INTERPRETER_EXEC, path, ENOEXEC);
+	if (*shebang->wrapper != '/')
+		return refuse_about(refusal, INTERPRETER_RELATIVE, shebang->wrapper, 0);
+	shebang_words(shebang);
 	return true;
 }
 

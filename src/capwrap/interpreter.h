@@ -10,6 +10,7 @@
 #include "grant.h"
 #include "path.h"
 #include "refusal.h"
+#include "shebang.h"
 
 struct interpreter {
 	char found[PATH_MAX]; /* as the line or the secure path has it: a virtual environment is known by its link */
@@ -22,6 +23,10 @@ bool interpreter_find(struct interpreter *interpreter, const char *word, struct 
 
 /* Trusts it: every hop, the file, and what it would do with the grant. `self` is the wrapper. */
 bool interpreter_trust(struct interpreter *interpreter, const struct stat *self, uint64_t grant,
+	struct refusal *refusal);
+
+/* Is it a script? Then takes its own first line apart. */
+bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,
 	struct refusal *refusal);
 
 /* With --contain its own inheritable capabilities must hand the grant on. */

@@ -20,6 +20,7 @@ static void expand(struct text *text, const char *words, const struct refusal *r
 		case 'w': add(text, wrapper); break;
 		case 'e': text_add_error(text, refusal->error); break;
 		case 'g': text_add_capabilities(text, refusal->capabilities); break;
+		default: text_add(text, (const char[]){'%', *words, 0});
 		}
 	}
 }

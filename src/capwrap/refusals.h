@@ -67,7 +67,7 @@ REFUSAL(LINE_READ, RULE_LINE, 125,
 	"its first line can't be read: %e",
 	"head -n 1 %p")
 REFUSAL(LINE_MAGIC, RULE_LINE, 125,
-	"it does not begin with #!",
+	"it does not begin with #! and the path of a program",
 	"write #!%w python3, or another interpreter, in its first line")
 REFUSAL(LINE_END, RULE_LINE, 125,
 	"its first line does not end within 255 bytes",
@@ -134,7 +134,7 @@ REFUSAL(INTERPRETER_TYPE, RULE_INTERPRETER, 126,
 	"write the path of a program in the first line")
 REFUSAL(INTERPRETER_DENIED, RULE_INTERPRETER, 126,
 	"interpreter: you may not execute %o: %e",
-	"chmod +x %o")
+	"chmod +x %o, or mount its file system with exec")
 REFUSAL(INTERPRETER_SELF, RULE_INTERPRETER, 125,
 	"interpreter: %o is the wrapper itself",
 	"write another interpreter in the first line, such as python3")
@@ -152,7 +152,7 @@ REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
 	"setcap %g=i %o")
 REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
 	"%o opens a debugger to any process of the same user, on SIGUSR1",
-	"write --disable-sigusr1, or --permission, behind its name in the first line")
+	"write --disable-sigusr1 or --permission, before Node 22 --experimental-permission, behind its name in the first line")
 REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
 	"%o loads agents from any process of the same user",
 	"write -XX:+DisableAttachMechanism behind its name in the first line")

@@ -29,6 +29,9 @@ bool shebang_split(struct shebang *shebang, const char *head, size_t length, str
 	memcpy(shebang->wrapper, path, (size_t)(end - path));
 	shebang->wrapper[end - path] = 0;
 
+	if (end == path)
+		return refuse(refusal, LINE_MAGIC);
+
 	path = end + strspn(end, blanks);
 	for (end = path + strlen(path); end > path && strchr(blanks, end[-1]); end--)
 		;
@@ -83,6 +86,15 @@ static bool names_keep(struct shebang *shebang, char *names, struct refusal *ref
 static bool is(const char *word, const char *one, const char *other)
 {
 	return !strcmp(word, one) || !strcmp(word, other);
+}
+
+void shebang_words(struct shebang *shebang)
+{
+	char *rest = strcpy(shebang->bytes, shebang->line), *word = shebang->wrapper;
+
+	for (shebang->count = 0; word; word = cut(&rest, blanks))
+		shebang->words[shebang->count++] = word;
+	shebang->words[shebang->count] = NULL;
 }
 
 bool shebang_parse(struct shebang *shebang, struct refusal *refusal)

@@ -32,6 +32,9 @@ bool shebang_of(const struct shebang *shebang, const struct stat *self, const ch
 /* Takes the line apart: LINE = [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...] */
 bool shebang_parse(struct shebang *shebang, struct refusal *refusal);
 
+/* Takes the first line of another script apart: its program, and the line's words as if `env -S` split them. */
+void shebang_words(struct shebang *shebang);
+
 /* Does the interpreter, or what it is named to start, as in `env node`, let the caller in: other processes of the same
  * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);

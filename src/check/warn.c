@@ -109,26 +109,30 @@ static void warn_environment(struct warnings *warnings, const struct decision *d
 	}
 }
 
-/* These shells keep a large here-document in a file of the caller's. */
-static void warn_here_document(struct warnings *warnings, const struct decision *decision)
+static bool script_has(const struct decision *decision, const char *pattern)
 {
-	const size_t size = 1 << 20; /* enough for a script in a shell */
+	const size_t size = 1 << 20; /* enough for what people write */
+	char *body = calloc(1, size + 1);
+	bool has = false;
 	regex_t regex;
-	char *body;
 
-	if (!interpreter_is(decision, "^(ba|k|mk|z)sh[0-9.-]*$"))
-		return;
-	body = calloc(1, size + 1);
-	if (!body || pread(decision->script.fd, body, size, 0) < 0 ||
-		regcomp(&regex, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]", REG_EXTENDED | REG_NOSUB | REG_NEWLINE)) {
-		free(body);
-		return;
+	if (body && pread(decision->script.fd, body, size, 0) > 0 &&
+		!regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE)) {
+		has = !regexec(&regex, body, 0, NULL, 0);
+		regfree(&regex);
 	}
-	if (!regexec(&regex, body, 0, NULL, 0))
+	free(body);
+	return has;
+}
+
+static void warn_of_body(struct warnings *warnings, const struct decision *decision)
+{
+	if (interpreter_is(decision, "^(ba|k|mk|z)sh[0-9.-]*$") &&
+		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]"))
 		add(warnings, "here-document", "a here-document over 64 KiB is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
-	regfree(&regex);
-	free(body);
+	if (interpreter_is(decision, "^perl[0-9.]*$") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)"))
+		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");
 }
 
 static void warn_caller_steers(struct warnings *warnings, const struct decision *decision)
@@ -178,7 +182,7 @@ void warnings_find(struct warnings *warnings, const struct decision *decision)
 	warn_capabilities(warnings, decision->grant);
 	warn_python(warnings, decision);
 	warn_environment(warnings, decision);
-	warn_here_document(warnings, decision);
+	warn_of_body(warnings, decision);
 	warn_caller_steers(warnings, decision);
 	warn_loose_folder(warnings, decision->script.path.real);
 	warn_loose_folder(warnings, decision->interpreter.found);

@@ -153,8 +153,9 @@ def fix_of(result: Result) -> str:
 
 def mend(result: Result, again: tuple[str, Path] | None = None) -> None:
     """Runs the fix of a refusal as root, to the letter; `again`: the grant for the files that need it anew."""
-    command, _, rest = fix_of(result).partition(" and setcap it again")
-    assert bool(rest or command != fix_of(result)) == bool(again), result
+    fix, _, _ = fix_of(result).partition(", or ")
+    command, _, rest = fix.partition(" and setcap it again")
+    assert bool(rest or command != fix) == bool(again), result
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     if again:
         World.setcap(*again)

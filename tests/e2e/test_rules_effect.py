@@ -299,5 +299,5 @@ def test_effect_environment(world, attacker, kind):
 def test_every_refusal_is_tested(refusals):
     """No refusal is added without a test that names it."""
     here = SOURCE / "tests/e2e"
-    text = "".join(path.read_text() for path in here.glob("test_rules*.py"))
+    text = "".join(path.read_text() for path in here.glob("test_*.py"))
     assert [name for name in refusals if f'"{name}"' not in text] == []

@@ -267,7 +267,7 @@ def test_interpreter_folder_named(world, refused, line):
     refused(world.run(script), "INTERPRETER_TYPE" if line != "/dev/null/.." else "INTERPRETER_ABSENT", script)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF" + bytes(60), b"#!/nowhere\n", b"pass\n"], ids=repr)
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF" + bytes(60), b"#!/bin/sh\r\n", b"pass\n"], ids=repr)
 def test_interpreter_exec(world, refused, content):
     """What the kernel can't run is refused with its reason; the naive wrapper's execvp hands such files to a shell."""
     tool = world.top / "tool"
@@ -276,7 +276,7 @@ def test_interpreter_exec(world, refused, content):
     script = world.script("job", f"{tool} -x", GENUINE)
     result = world.run(script)
     refused(result, "INTERPRETER_EXEC", script)
-    assert ("no such file" if content.startswith(b"#!") else "not a program that the kernel can run") in result.err
+    assert "not a program that the kernel can run" in result.err
     assert fix_of(result) == f"file -L {tool}"
 
 

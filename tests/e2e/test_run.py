@@ -241,6 +241,7 @@ FIXED = {
     "R_ENVIRON_USER": "/dev/null",
     "AWKPATH": "/usr/local/share/awk:/usr/share/awk",
     "DOTNET_EnableDiagnostics": "0",
+    "CLASSPATH": "/dev/null/none",
 }
 LUA = {f"LUA_{kind}{version}" for kind in ("PATH", "CPATH") for version in ("", "_5_2", "_5_3", "_5_4")}
 

@@ -1,4 +1,4 @@
-"""Attacks that capwrap does not beat. Each shows the attacker's code running with the script's capability."""
+"""Attacks on what lies around an interpreter. Those that no rule can stop are shown, and capwrap-check warns of them."""
 
 import os
 import shutil
@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from attacks import GENUINE
 from conftest import USER
-from test_rules_channel import NODE, WAIT, running, signalled
+from test_check import check
+from test_rules_channel import NODE, WAIT
 
 PYTHON = Path("/usr/bin/python3").resolve()
 
 
-def test_open_sticky_above_node(world, attacker):
+def warnings(world, script) -> set[str]:
+    return {warning["code"] for report in check(world, script) for warning in report["warnings"]}
+
+
+def test_sticky_above_node(world, attacker):
     """node looks for package.json in every folder above the script: one in a sticky folder replaces its modules."""
     above = world.folder("sticky", 0o1777)
     world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
@@ -22,11 +27,12 @@ def test_open_sticky_above_node(world, attacker):
     assert world.run(script).text == "genuine\n"
     attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
     attacker.writes(above / "evil.js", "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))\n")
-    assert not world.run(script).sets.get("CapEff"), "the attacker's module ran with the capability"
+    assert world.run(script).sets["CapEff"]
+    assert "writable-folder" in warnings(world, script)
 
 
 @pytest.mark.parametrize("kind", ["landmark", "pyvenv.cfg"])
-def test_open_sticky_above_python(world, attacker, kind):
+def test_sticky_above_python(world, attacker, kind):
     """Python looks for its library in every folder above itself, and for pyvenv.cfg in the one above its own."""
     above = world.folder("sticky", 0o1777)
     world.folder("sticky/bin")
@@ -37,51 +43,44 @@ def test_open_sticky_above_python(world, attacker, kind):
     attacker.writes(library / "lib" / PYTHON.name / "colorsys.py")
     if kind == "pyvenv.cfg":
         attacker.writes(above / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
-    result = world.run(world.script("job", tool, "import colorsys\n" + GENUINE))
-    attacker.loses()
-    assert result.text.startswith("genuine"), result
+    script = world.script("job", tool, "import colorsys\n" + GENUINE)
+    attacker.wins(world.run(script))
+    assert "writable-folder" in warnings(world, script)
 
 
-def test_open_make_variables(world, attacker):
-    """make takes variables after -- too, and runs the commands of a makefile by the caller's SHELL."""
-    script = world.script("job", "make -f", "all: ; @echo genuine\n")
-    world.run(script, f"SHELL={attacker.program}")
-    attacker.loses()
-
-
-def test_open_perl_diamond(world, attacker):
+def test_perl_diamond(world, attacker):
     """perl opens what it is named by <> in a way that runs a command, without -T: a trait that needs a warning."""
     script = world.script("job", "perl", "while (<>) { print }\n")
-    world.run(script, f"{attacker.program}|")
-    attacker.loses()
+    attacker.wins(world.run(script, f"{attacker.program}|"))
+    assert "perl-diamond" in warnings(world, script)
 
 
-def test_open_channel_env_link(world):
+def test_channel_env_link(world, refused):
     """What env starts is looked at by name only: a link to node that is called otherwise opens the debugger."""
     link = Path("/usr/local/bin/capwrap-test-js")
     link.symlink_to(NODE)
     try:
-        with running(world.script("job", f"env {link.name} --inspect-port=0", WAIT)) as process:
-            assert "ws://" not in signalled(world, process)
+        script = world.script("job", f"env {link.name} --inspect-port=0", WAIT)
+        refused(world.run(script), "CHANNEL_NODE", script)
     finally:
         link.unlink()
 
 
-def test_open_channel_script_of_node(world):
+def test_channel_script_of_node(world, refused):
     """An interpreter that is itself a script for node, as tsx and ts-node are."""
     tool = world.script("tool", "#!/usr/bin/node\n", WAIT, None)
-    with running(world.script("job", tool, "")) as process:
-        assert "ws://" not in signalled(world, process)
+    script = world.script("job", tool, "")
+    refused(world.run(script), "CHANNEL_NODE", script)
 
 
-def test_open_interpreter_behind_env(world, attacker):
+def test_interpreter_behind_env(world, attacker):
     """The program that env starts may belong to the user, where the same one named directly is refused."""
     script = world.script("job", f"env {attacker.program}", GENUINE)
     world.run(script)
     attacker.loses()
 
 
-def test_open_interpreter_of_the_interpreter(world, attacker):
+def test_interpreter_of_the_interpreter(world, attacker):
     """Nor is the interpreter of an interpreter that is a script looked at."""
     evil = attacker.home / "python"
     shutil.copyfile(PYTHON, evil)
@@ -92,7 +91,32 @@ def test_open_interpreter_of_the_interpreter(world, attacker):
     attacker.loses()
 
 
-def test_open_java_class_path(world, attacker):
+@pytest.mark.parametrize("head", ["#!PYTHON", "#! PYTHON -I", "#!/usr/bin/env PYTHON", "#!/usr/bin/env -S X=1 PYTHON -I",
+                                  "#!python3"])
+def test_every_program_on_the_way(world, attacker, head):
+    """Through env and through scripts, however deep; and never from the current folder."""
+    evil = attacker.home / "python3"
+    shutil.copyfile(PYTHON, evil)
+    evil.chmod(0o755)
+    os.chown(evil, USER, USER)
+    inner = world.script("inner", head.replace("PYTHON", str(evil)) + "\n", attacker.code, None)
+    outer = world.script("outer", f"#!/usr/bin/env {inner}\n", "", None)
+    for line in (inner, outer, f"env {outer}", f"env -i A=b {inner}"):
+        script = world.script("job", line, "")
+        result = world.run(script, cwd=attacker.home)
+        attacker.loses()
+        assert result.code in (125, 127) and result.err.startswith("capwrap: "), result
+
+
+def test_programs_without_end(world):
+    """Scripts that name each other neither hang nor crash it."""
+    for name, other in (("one", "two"), ("two", "one")):
+        world.script(name, f"#!{world.top}/{other}\n", "", None)
+    result = world.run(world.script("job", world.top / "one", ""))
+    assert result.code in (125, 126) and result.err.startswith("capwrap: "), result
+
+
+def test_java_class_path(world, attacker):
     """Java's class path is the current folder: a service named there runs before the script's own code."""
     if not shutil.which("javac"):
         return
