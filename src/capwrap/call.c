@@ -51,8 +51,10 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 {
 	struct sets sets;
 
-	if (argc > 2)
-		call->script = argv[2];
+	/* Without a line the kernel leaves it out. */
+	call->line = argc > 2 ? argv[1] : "";
+	if (argc > 1)
+		call->script = argv[argc > 2 ? 2 : 1];
 	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted}))
@@ -60,13 +62,12 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	call->permitted = sets.permitted;
 	if (!descriptors_open(refusal))
 		return false;
-	if (argc < 3)
+	if (argc < 2)
 		return refuse(refusal, CALL_USAGE);
 	call->wrapper = "/proc/self/exe";
 	if (stat(call->wrapper, &call->self) < 0)
 		return refuse(refusal, CALL_SELF);
-	call->line = argv[1];
-	call->arguments = argv + 3;
-	call->count = argc - 3;
+	call->arguments = argc > 2 ? argv + 3 : argv + 2;
+	call->count = argc > 2 ? argc - 3 : 0;
 	return true;
 }

@@ -126,7 +126,8 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 	if (!statvfs(wrapper, &fs) && fs.f_flag & ST_NOSUID)
 		return refuse_capabilities(refusal, CEILING_NOSUID, missing, "");
 	if (file_capabilities_take(&file, cap_get_file(wrapper)) && missing & ~file.permitted)
-		return refuse_capabilities(refusal, CEILING_WRAPPER, missing & ~file.permitted, "");
+		return refuse_capabilities(refusal, file.permitted ? CEILING_NARROW : CEILING_WRAPPER,
+			missing & ~file.permitted, "");
 	return refuse_capabilities(refusal, CEILING_WITHHELD, missing, "");
 }
 

@@ -13,7 +13,7 @@
 #include "refusal.h"
 
 static const char help[] =
-	"usage: #!/usr/bin/capwrap [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...]\n"
+	"usage: #!" BINDIR "/capwrap [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...]\n"
 	"       in the first line of SCRIPT, and: setcap CAPABILITIES=i SCRIPT\n"
 	"       capwrap LINE SCRIPT [ARG...]   as the kernel calls it\n"
 	"       capwrap --help | --version\n"

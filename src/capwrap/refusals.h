@@ -5,7 +5,7 @@
 
 REFUSAL(CALL_USAGE, RULE_CALL, 125,
 	"called without a line and a script",
-	"begin a script with #!%w python3 and run that")
+	"begin a script with #!%w python3, and run that")
 REFUSAL(CALL_IDS, RULE_CALL, 125,
 	"real, effective and saved user or group id differ",
 	"chmod ug-s %w")
@@ -29,22 +29,22 @@ REFUSAL(PATH_LINK, RULE_PATH, 125,
 	"run %p again")
 REFUSAL(PATH_OWNER, RULE_PATH, 125,
 	"%o is not owned by root",
-	"chown root: %o")
+	"install %p /usr/local/bin # and setcap it there")
 REFUSAL(PATH_WRITABLE, RULE_PATH, 125,
 	"%o is writable by group or others",
 	"chmod go-w %o")
 REFUSAL(PATH_STICKY, RULE_PATH, 125,
 	"lies in %o, where others can put files beside it",
-	"move it to a folder that only root can write to, such as /usr/local/bin, and setcap it there")
+	"install %p /usr/local/bin # and setcap it there")
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
-	"chmod +r %p, or join its group")
+	"chmod +r %p")
 REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"not a regular file",
 	"name a script")
 REFUSAL(FILE_OWNER, RULE_FILE, 125,
 	"not owned by root",
-	"chown root: %p and setcap it again")
+	"chown root: %p && setcap cap_NAME=i %p")
 REFUSAL(FILE_WRITABLE, RULE_FILE, 125,
 	"writable by group or others",
 	"chmod go-w %p")
@@ -52,8 +52,11 @@ REFUSAL(FILE_NOSUID, RULE_FILE, 125,
 	"%o is mounted nosuid",
 	"mount -o remount,suid %o")
 REFUSAL(EXECUTE_DENIED, RULE_EXECUTE, 125,
-	"you may not execute it",
-	"chmod +x %p, or join its group")
+	"nobody may execute it",
+	"chmod +x %p")
+REFUSAL(EXECUTE_OTHERS, RULE_EXECUTE, 125,
+	"you are not among those who may execute it",
+	"ls -l %p shows the group to become a member of")
 REFUSAL(EXECUTE_NOEXEC, RULE_EXECUTE, 125,
 	"on a mount with noexec",
 	"mount -o remount,exec \"$(stat -c %m %p)\"")
@@ -68,19 +71,19 @@ REFUSAL(LINE_READ, RULE_LINE, 125,
 	"head -n 1 %p")
 REFUSAL(LINE_MAGIC, RULE_LINE, 125,
 	"it does not begin with #! and the path of a program",
-	"write #!%w python3, or another interpreter, in its first line")
+	"put #!%w and an interpreter, such as python3, into its first line")
 REFUSAL(LINE_END, RULE_LINE, 125,
 	"its first line does not end within 255 bytes",
 	"shorten it")
 REFUSAL(LINE_CR, RULE_LINE, 125,
 	"its first line has a carriage return",
-	"sed -i 's/\\r$//' %p and setcap it again")
+	"sed -i 's/\\r$//' %p && setcap cap_NAME=i %p")
 REFUSAL(LINE_CONTROL, RULE_LINE, 125,
 	"its first line has a control byte",
 	"head -n 1 %p | cat -v")
 REFUSAL(LINE_WRAPPER, RULE_LINE, 125,
 	"its first line names %o, which is not this wrapper",
-	"write #!%w there")
+	"put #!%w and an interpreter, such as python3, there")
 REFUSAL(LINE_DIFFERS, RULE_LINE, 125,
 	"its first line is not the one that the wrapper was called with",
 	"run the script itself: %p")
@@ -89,16 +92,16 @@ REFUSAL(LINE_OPTION, RULE_LINE, 125,
 	"use --env, --contain or --no-new-privs, and put options of the interpreter behind its name")
 REFUSAL(LINE_ENV_NAME, RULE_LINE, 125,
 	"--env in its first line is not followed by names, joined by commas",
-	"write --env NAME or --env NAME,NAME")
+	"put --env NAME or --env NAME,NAME there")
 REFUSAL(LINE_ENV_LOADER, RULE_LINE, 125,
 	"--env in its first line names %o, which steers the loader or the C library",
 	"take it out")
 REFUSAL(LINE_INTERPRETER, RULE_LINE, 125,
 	"its first line names no interpreter",
-	"write one behind #!%w, such as python3")
+	"put one, such as python3, behind #!%w and its options")
 REFUSAL(GRANT_READ, RULE_GRANT, 125,
 	"its capabilities can't be read: %e",
-	"setcap -r %p and setcap it again")
+	"setcap -r %p && setcap cap_NAME=i %p")
 REFUSAL(GRANT_NONE, RULE_GRANT, 125,
 	"it has no inheritable capabilities (an edit takes them away)",
 	"setcap cap_NAME=i %p")
@@ -106,62 +109,62 @@ REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
 	"its capabilities were set in a user namespace",
 	"setcap %g=i %p")
 REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
-	"it has permitted capabilities that are not inheritable",
-	"use =i: setcap %g=i %p")
+	"it has permitted capabilities that are not inheritable: use =i",
+	"setcap %g=i %p")
 REFUSAL(INTERPRETER_RELATIVE, RULE_INTERPRETER, 125,
 	"%o is neither a bare name nor an absolute path",
-	"write its absolute path in the first line")
+	"put its absolute path into the first line")
 REFUSAL(INTERPRETER_ABSENT, RULE_INTERPRETER, 127,
 	"interpreter %o is not found",
-	"install it in one of " SECURE_PATH ", or write its absolute path in the first line")
+	"correct its name in the first line, or install it in one of " SECURE_PATH)
 REFUSAL(INTERPRETER_STEP, RULE_INTERPRETER, 126,
 	"interpreter: %o: %e",
 	"namei -l %o")
 REFUSAL(INTERPRETER_OWNER, RULE_INTERPRETER, 125,
 	"interpreter: %o is not owned by root",
-	"chown -h root: %o")
+	"put the path of one that root installed into the first line")
 REFUSAL(INTERPRETER_WRITABLE, RULE_INTERPRETER, 125,
 	"interpreter: %o is writable by group or others",
 	"chmod go-w %o")
 REFUSAL(INTERPRETER_STICKY, RULE_INTERPRETER, 125,
 	"interpreter: it lies in %o, where others can put files beside it",
-	"move it to a folder that only root can write to")
+	"put the path of one that root installed into the first line")
 REFUSAL(INTERPRETER_NOSUID, RULE_INTERPRETER, 125,
 	"interpreter: %o is mounted nosuid",
 	"mount -o remount,suid %o")
 REFUSAL(INTERPRETER_TYPE, RULE_INTERPRETER, 126,
 	"interpreter: %o is not a regular file",
-	"write the path of a program in the first line")
+	"put the path of a program into the first line")
 REFUSAL(INTERPRETER_DENIED, RULE_INTERPRETER, 126,
 	"interpreter: you may not execute %o: %e",
-	"chmod +x %o, or mount its file system with exec")
+	"chmod +x %o # or see: namei -l %o, and: findmnt -T %o")
 REFUSAL(INTERPRETER_SELF, RULE_INTERPRETER, 125,
 	"interpreter: %o is the wrapper itself",
-	"write another interpreter in the first line, such as python3")
+	"put another interpreter, such as python3, into the first line")
 REFUSAL(INTERPRETER_SETID, RULE_INTERPRETER, 125,
 	"interpreter: %o is set-user-ID or set-group-ID",
 	"chmod ug-s %o")
 REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
 	"interpreter: %o has file capabilities other than inheritable ones that cover the grant",
-	"setcap -r %o, or setcap %g=i %o")
+	"setcap -r %o # or: setcap %g=i %o")
 REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
 	"interpreter %o can't be executed: %e",
 	"file -L %o")
 REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
 	"--contain needs an interpreter whose inheritable file capabilities cover the grant, and %o has none",
-	"setcap %g=i %o")
+	"setcap %g=i %o # or better a copy of it, named in the first line")
 REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
 	"%o opens a debugger to any process of the same user, on SIGUSR1",
-	"write --disable-sigusr1 or --permission, before Node 22 --experimental-permission, behind its name in the first line")
+	"put --disable-sigusr1, or --permission (before Node 22 --experimental-permission) and what it may read, behind its name")
 REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
 	"%o loads agents from any process of the same user",
-	"write -XX:+DisableAttachMechanism behind its name in the first line")
+	"put -XX:+DisableAttachMechanism behind its name in the first line")
 REFUSAL(CHANNEL_MAKE, RULE_CHANNEL, 125,
 	"%o runs commands from the caller's arguments, such as SHELL=PROGRAM",
 	"call it with fixed arguments from a script in another language")
 REFUSAL(CHANNEL_R, RULE_CHANNEL, 125,
 	"%o runs code from the caller's arguments, such as --file=CODE",
-	"write Rscript in the first line")
+	"put Rscript into the first line")
 REFUSAL(CEILING_NO_NEW_PRIVS, RULE_CEILING, 125,
 	"the wrapper did not get %g: no_new_privs is set",
 	"run it outside of what sets that, such as NoNewPrivileges= of systemd or a container")
@@ -172,8 +175,11 @@ REFUSAL(CEILING_NOSUID, RULE_CEILING, 125,
 	"the wrapper did not get %g: it lies on a mount with nosuid",
 	"mount -o remount,suid \"$(stat -c %m %w)\"")
 REFUSAL(CEILING_WRAPPER, RULE_CEILING, 125,
-	"the wrapper does not hold %g",
+	"the wrapper has no capabilities",
 	"setcap all=p %w")
+REFUSAL(CEILING_NARROW, RULE_CEILING, 125,
+	"the wrapper is not to grant %g",
+	"getcap %w shows what it is to grant")
 REFUSAL(CEILING_WITHHELD, RULE_CEILING, 125,
 	"the kernel withheld %g from the wrapper",
 	"run it untraced and outside of user namespaces")

@@ -21,6 +21,11 @@ static const struct path_reasons reasons = {
 	.nosuid = FILE_NOSUID,
 };
 
+static bool refuse_execution(const struct script *script, struct refusal *refusal)
+{
+	return refuse(refusal, script->path.mode & (S_IXUSR | S_IXGRP | S_IXOTH) ? EXECUTE_OTHERS : EXECUTE_DENIED);
+}
+
 bool script_open(struct script *script, const char *path, struct refusal *refusal)
 {
 	char real[PATH_MAX];
@@ -36,7 +41,7 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 		return refuse(refusal, FILE_TYPE);
 	script->fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (script->fd < 0 && errno == EACCES && access(real, X_OK) < 0)
-		return refuse(refusal, EXECUTE_DENIED);
+		return refuse_execution(script, refusal);
 	if (script->fd < 0 || fstat(script->fd, &st) < 0)
 		return refuse(refusal, FILE_OPEN);
 	if (!S_ISREG(st.st_mode))
@@ -73,7 +78,7 @@ bool script_executable(const struct script *script, struct refusal *refusal)
 	case EACCES:
 		if (!fstatvfs(script->fd, &fs) && fs.f_flag & ST_NOEXEC)
 			return refuse(refusal, EXECUTE_NOEXEC);
-		return refuse(refusal, EXECUTE_DENIED);
+		return refuse_execution(script, refusal);
 	default:
 		return refuse(refusal, EXECUTE_ERROR);
 	}

@@ -51,6 +51,9 @@ static bool call_make(struct call *call, const struct shebang *shebang, struct r
 
 	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(shebang->wrapper, &call->self) < 0)
 		return refuse_about(refusal, LINE_WRAPPER, shebang->wrapper, 0);
+	/* That the kernel says, not the wrapper. */
+	if (access(shebang->wrapper, X_OK) < 0)
+		return refuse_about(refusal, INTERPRETER_DENIED, shebang->wrapper, errno);
 	call->line = shebang->line;
 	call->arguments = none;
 	call->uid = getuid();

@@ -48,7 +48,7 @@ static void complain(const char *path, const char *what)
 	text_write(&text, STDERR_FILENO);
 }
 
-static void tell(struct check *check, const struct report *report, bool brief)
+static void tell(struct check *check, const struct report *report, bool brief, bool stale)
 {
 	unsigned long told = check->runs + check->refused;
 
@@ -60,7 +60,10 @@ static void tell(struct check *check, const struct report *report, bool brief)
 	}
 	if (told && !brief)
 		putchar('\n');
-	(brief ? show_brief : show_report)(report, check->colour);
+	if (brief)
+		show_brief(report, stale, check->colour);
+	else
+		show_report(report, check->colour);
 }
 
 static void check_file(struct check *check, const char *path, bool brief, bool stale)
@@ -70,7 +73,7 @@ static void check_file(struct check *check, const char *path, bool brief, bool s
 	foretell(&report, path);
 	if (stale)
 		warnings_stale(&report.warnings);
-	tell(check, &report, brief);
+	tell(check, &report, brief, stale);
 	report_clear(&report);
 }
 

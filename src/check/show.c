@@ -258,10 +258,21 @@ void show_report(const struct report *report, bool colour)
 	put_path(report, colour);
 }
 
-void show_brief(const struct report *report, bool colour)
+void show_brief(const struct report *report, bool stale, bool colour)
 {
 	struct text caps = {.length = 0};
 
+	if (stale) {
+		printf("%sstale%s    ", paint(colour, YELLOW), paint(colour, PLAIN));
+		put_foreign(report->path);
+		printf("\n");
+		label("fix");
+		printf("%ssetcap -r ", paint(colour, BOLD));
+		put_word(report->path);
+		printf("%s\n", paint(colour, PLAIN));
+		put_warnings(report, colour);
+		return;
+	}
 	printf("%s%-8s%s ", paint(colour, report->runs ? GREEN : RED), report->runs ? "runs" : "refused",
 		paint(colour, PLAIN));
 	put_foreign(report->path);

@@ -165,6 +165,18 @@ static void warn_loose_folder(struct warnings *warnings, const char *path)
 	}
 }
 
+/* Whoever can change the wrapper is not held by its rules. */
+static void warn_wrapper(struct warnings *warnings, const struct decision *decision)
+{
+	static const struct path_reasons any = {.links = true};
+	const char *wrapper = decision->shebang.wrapper;
+	struct refusal refusal;
+	struct path path;
+
+	if (!path_walk(&path, wrapper, &any, &refusal) || path.owner || path_writable(path.mode))
+		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a folder above it, can be changed by others than root");
+}
+
 static void warn_launcher(struct warnings *warnings, const struct decision *decision)
 {
 	char magic[2];
@@ -187,9 +199,10 @@ void warnings_find(struct warnings *warnings, const struct decision *decision)
 	warn_loose_folder(warnings, decision->script.path.real);
 	warn_loose_folder(warnings, decision->interpreter.found);
 	warn_launcher(warnings, decision);
+	warn_wrapper(warnings, decision);
 }
 
 void warnings_stale(struct warnings *warnings)
 {
-	add(warnings, "stale-grant", "it has capabilities, and no first line that names capwrap", "", "");
+	add(warnings, "stale-grant", "it has capabilities, and no first line that names capwrap; setcap -r takes them away", "", "");
 }

@@ -342,6 +342,24 @@ def test_warning_of_a_launcher(world):
     assert warned(world, world.script("s", str(launcher))) == {"launcher"}
 
 
+def test_warning_of_a_wrapper_that_is_theirs(world):
+    script = world.script("s", "python3", STATUS)
+    assert warned(world, script) == set()
+    os.chown(world.wrapper, USER, USER)
+    world.setcap("all=p", world.wrapper)
+    assert warned(world, script) == {"wrapper"}
+
+
+def test_wrapper_that_may_not_be_executed(world):
+    """The kernel says no before the wrapper can."""
+    script = world.script("s", "python3", STATUS)
+    world.wrapper.chmod(0o750)
+    (said,) = check(world, script)
+    assert said["rule"] == "interpreter" and str(world.wrapper) in said["reason"]
+    with pytest.raises(PermissionError):
+        world.run(script)
+
+
 def test_manual_explains_every_warning_and_field():
     manual = (SOURCE / "man/capwrap-check.8").read_text()
     codes = set(re.findall(r'add\(warnings, "([a-z-]+)"', (SOURCE / "src/check/warn.c").read_text()))
@@ -526,7 +544,7 @@ def test_unprivileged(world):
     subprocess.run(["meson", "setup", build, SOURCE, "-Dtests=false", f"--prefix={world.top}/prefix"], check=True,
                    capture_output=True)
     subprocess.run(["meson", "install", "-C", build], check=True, capture_output=True)
-    program = world.top / "prefix/sbin/capwrap-check"
+    program = world.top / "prefix/bin/capwrap-check"
     assert program.stat().st_mode & 0o7777 == 0o755
     assert "security.capability" not in os.listxattr(program)
     for path in ("man/man8/capwrap-check.8", "bash-completion/completions/capwrap-check",

@@ -155,13 +155,13 @@ def console(blocks: list[str]) -> str:
         "mount -t tmpfs -o mode=755 none /usr/local",
         "mkdir -m 755 /usr/local/bin /usr/local/sbin /usr/local/lib",
         f"install -m 755 {BUILD}/src/capwrap/capwrap /usr/local/bin/",
-        f"install -m 755 {BUILD}/src/check/capwrap-check /usr/local/sbin/",
+        f"install -m 755 {BUILD}/src/check/capwrap-check /usr/local/bin/",
         "setcap all=p /usr/local/bin/capwrap",
         f"printf %s {shlex.quote(body)} >/usr/local/bin/pwage",
         "chmod 755 /usr/local/bin/pwage",
         "setcap cap_dac_read_search=i /usr/local/bin/pwage",
     ]
-    user = f"setpriv --reuid={USER} --regid={USER} --clear-groups env -i PATH=/usr/local/sbin:/usr/bin:/bin "
+    user = f"setpriv --reuid={USER} --regid={USER} --clear-groups env -i PATH=/usr/local/bin:/usr/bin:/bin "
     for line in "".join(blocks).splitlines():
         if line.startswith(("$ ", "# ")):
             lines += [f"echo {shlex.quote(line)}", user + line[2:] + " || true" if line[0] == "$" else line[2:]]

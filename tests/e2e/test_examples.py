@@ -33,7 +33,7 @@ def test_others_can_not_run_it(machine, example):
     assert result.code == 126 and "Permission denied" in result.err, result
     line = (EXAMPLES / example).read_text().split("\n")[0].split(" ", 1)[1]
     result = machine.run("/usr/local/bin/capwrap", line, script)
-    assert result.code == 125 and "you may not execute it" in result.err, result
+    assert result.code == 125 and "not among those who may execute it" in result.err, result
 
 
 @pytest.mark.parametrize("argument", ["--help", "-e", "/etc", "../..", "$(id)", "--rsh=/tmp/evil", "a b", "-KILL"])

@@ -18,6 +18,7 @@ from attacks import (
     genuine,
     held,
     mend,
+    moved,
     mount,
 )
 from conftest import USER, World
@@ -35,11 +36,11 @@ def acl(path, *entries):
 
 def test_call_needs_a_line_and_a_script(world, refused):
     """A mistake, and no attack: the naive wrapper has nothing to go by either."""
-    for argv in ([world.wrapper], [world.wrapper, "python3"]):
-        refused(world.run(*argv), "CALL_USAGE", None)
+    refused(world.run(world.wrapper), "CALL_USAGE", None)
+    refused(world.run(world.wrapper, "python3"), "PATH_RESOLVE", "python3")
     refused(world.run("/usr/bin/python3", "-c", EMPTY_ARGV, world.wrapper), "CALL_USAGE", None)
     script = world.script("job", f"#!{world.wrapper}\n", GENUINE)
-    refused(world.run(script), "CALL_USAGE", None)
+    refused(world.run(script), "LINE_INTERPRETER", script)
 
 
 @pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o6755])
@@ -141,11 +142,8 @@ def test_path_planted_module(world, attacker, beaten, kind):
     result = beaten(world.run(script), name, script)
 
     planted.unlink()
-    if kind == "sticky":
-        assert "move it" in fix_of(result)
-        world.folder("bin")
-        script = script.rename(world.top / "bin/job")
-        World.setcap("cap_net_raw=i", script)
+    if kind in ("sticky", "user"):
+        script = moved(world, result)
     else:
         mend(result)
     genuine(world.run(script))
@@ -166,7 +164,10 @@ def test_path_swapped_folder(world, attacker, beaten, kind):
 
     script = world.script("above/tools/job", "python3", GENUINE)
     result = beaten(attacker.races(above / "tools", above / "evil", script, tries=5), name, script)
-    mend(result)
+    if kind == "user":
+        script = moved(world, result)
+    else:
+        mend(result)
     genuine(world.run(script))
 
 
@@ -381,14 +382,15 @@ def test_execute_denied(world, refused, kind):
         if kind == "acl":
             acl(path, f"u:{USER}:r")
         else:
-            path.chmod(0o744 if kind == "mode" else 0o754)
+            path.chmod(0o644 if kind == "mode" else 0o754)
     genuine(world.run(world.naive, "python3", naive))
     result = world.run(world.wrapper, "python3", script)
-    refused(result, "EXECUTE_DENIED", script)
-    if kind == "acl":
-        return  # chmod +x does not mend that: the entry names the user
-    mend(result)
-    genuine(world.run(world.wrapper, "python3", script))
+    refused(result, "EXECUTE_DENIED" if kind == "mode" else "EXECUTE_OTHERS", script)
+    if kind == "mode":
+        mend(result)
+        genuine(world.run(world.wrapper, "python3", script))
+    elif kind == "group":
+        genuine(world.run(world.wrapper, "python3", script, gid=0))
 
 
 def test_execute_noexec(world, refused):

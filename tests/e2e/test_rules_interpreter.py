@@ -96,7 +96,11 @@ def test_interpreter_overwritten(world, attacker, beaten, kind):
     attacker.wins(world.run(naive))
     result = beaten(world.run(script), name, script)
     tool.write_bytes(PYTHON.read_bytes())
-    mend(result)
+    if kind == "user":
+        assert fix_of(result).startswith("put the path of one that root installed")
+        os.chown(tool, 0, 0)
+    else:
+        mend(result)
     genuine(world.run(script))
 
 
@@ -121,8 +125,8 @@ def test_interpreter_folder(world, attacker, beaten, kind):
     attacker.wins(world.run(naive))
     result = beaten(world.run(script), name, script)
 
-    if kind == "sticky":
-        assert "move it" in fix_of(result)
+    if kind in ("sticky", "user"):
+        assert fix_of(result).startswith("put the path of one that root installed")
         return
     shutil.copyfile(PYTHON, tool)
     os.chown(tool, 0, 0)
@@ -155,9 +159,9 @@ def test_interpreter_link(world, attacker, beaten, kind):
     attacker.wins(world.run(naive))
     result = beaten(world.run(script), name, script)
     if kind == "folder":
-        assert fix_of(result) == f"chown -h root: {attacker.home}"
+        assert f"interpreter: {attacker.home} is not owned by root" in result.err
     elif kind != "last":
-        assert fix_of(result) == f"chown -h root: {sticky / 'tools'}"
+        assert f"interpreter: {sticky / 'tools'} is not owned by root" in result.err
     assert tool.exists()
 
 
@@ -227,7 +231,7 @@ def test_interpreter_capabilities(world, refused, caps, gives):
     result = world.run(script)
     refused(result, "INTERPRETER_CAPABILITIES", script)
 
-    either, other = fix_of(result).split(", or ")
+    either, other = fix_of(result).split(" # or: ")
     subprocess.run(["sh", "-c", other], check=True)
     permitted_only(world.run(script))
     subprocess.run(["sh", "-c", either], check=True)
@@ -247,7 +251,7 @@ def test_interpreter_empty_attribute(world, refused):
     script = world.script("job", tool, GENUINE)
     result = world.run(script)
     refused(result, "INTERPRETER_CAPABILITIES", script)
-    subprocess.run(["sh", "-c", fix_of(result).split(", or ")[0]], check=True)
+    mend(result)
     genuine(world.run(script))
 
 

@@ -79,11 +79,11 @@ START_TEST(refusals)
 		ck_assert_ptr_null(strstr(text.bytes, "/o b;"));
 		ck_assert_int_gt((int)strlen(text.bytes), 3);
 	}
-	refuse_about(&refusal, PATH_OWNER, "/o b", 0);
+	refuse_about(&refusal, PATH_WRITABLE, "/o b", 0);
 	refusal_reason(&text, &refusal);
-	ck_assert_str_eq(said(&text), "/o b is not owned by root");
+	ck_assert_str_eq(said(&text), "/o b is writable by group or others");
 	refusal_fix(&text, &refusal, "", "");
-	ck_assert_str_eq(said(&text), "chown root: $'/o b'");
+	ck_assert_str_eq(said(&text), "chmod go-w $'/o b'");
 	memset(longest, 'x', sizeof longest - 1);
 	refuse_about(&refusal, PATH_OWNER, longest, 0);
 	ck_assert_uint_eq(strlen(refusal.object), PATH_MAX - 1);
