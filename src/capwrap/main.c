@@ -1,5 +1,6 @@
 /* capwrap: runs a script with exactly the capabilities that its own file is granted. capwrap(1) has the rules. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syslog.h>
@@ -43,6 +44,17 @@ static void log_granted(const struct decision *decision, uid_t uid)
 	log_send(&text);
 }
 
+/* What the caller could send to have the script's memory written into a folder of the caller's. */
+static void signals_block(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* Comes back only with a refusal. */
 static bool run(struct decision *decision, const struct call *call, struct refusal *refusal)
 {
@@ -61,6 +73,8 @@ static bool run(struct decision *decision, const struct call *call, struct refus
 	if (!arguments)
 		return refuse(refusal, EFFECT_MEMORY);
 	if (grant_take(&taking, refusal)) {
+		if (shebang_saves_on_signal(&decision->shebang))
+			signals_block();
 		log_granted(decision, call->uid);
 		execve(interpreter, arguments, (char *const *)environment);
 		refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);

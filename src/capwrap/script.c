@@ -23,7 +23,9 @@ static const struct path_reasons reasons = {
 
 static bool refuse_execution(const struct script *script, struct refusal *refusal)
 {
-	return refuse(refusal, script->path.mode & (S_IXUSR | S_IXGRP | S_IXOTH) ? EXECUTE_OTHERS : EXECUTE_DENIED);
+	const mode_t any = S_IXUSR | S_IXGRP | S_IXOTH;
+
+	return refuse(refusal, (script->path.mode & any) ? EXECUTE_OTHERS : EXECUTE_DENIED);
 }
 
 bool script_open(struct script *script, const char *path, struct refusal *refusal)

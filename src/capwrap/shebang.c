@@ -177,6 +177,14 @@ bool shebang_channel(const struct shebang *shebang, const char *real, struct ref
 	return true;
 }
 
+bool shebang_saves_on_signal(const struct shebang *shebang)
+{
+	for (size_t i = 0; i < shebang->count; i++)
+		if (called(shebang->words[i], "Rscript"))
+			return true;
+	return false;
+}
+
 bool shebang_ends_in_file_option(const struct shebang *shebang)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";

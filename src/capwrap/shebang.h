@@ -39,6 +39,9 @@ void shebang_words(struct shebang *shebang);
  * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
 
+/* Does the interpreter write all that it knows into the current folder on SIGUSR1 and SIGUSR2? They can be blocked. */
+bool shebang_saves_on_signal(const struct shebang *shebang);
+
 /* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */
 bool shebang_ends_in_file_option(const struct shebang *shebang);
 

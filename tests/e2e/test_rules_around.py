@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -160,3 +163,22 @@ public class Evil extends FileSystemProvider {
   public void setAttribute(Path p, String a, Object v, LinkOption... o) { }
 }
 """
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("line", ["Rscript", "env Rscript"])
+def test_r_saves_on_a_signal(world, attacker, number, line):
+    """R answers by writing its workspace to the current folder, which hands the caller what the script has read."""
+    body = "secret <- 1\ncat('genuine\\n')\nfor (i in 1:20) Sys.sleep(0.1)\ncat('end\\n')\n"
+    saved = attacker.home / ".RData"
+    for wrapper in (world.naive, world.wrapper):
+        script = world.script("job", line, body, wrapper=wrapper)
+        process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], cwd=attacker.home, text=True,
+                                   env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert process.stdout.readline() == "genuine\n"
+        time.sleep(0.3)
+        world.run("kill", f"-{number}", process.pid)
+        rest = process.communicate(timeout=30)[0]
+        assert saved.exists() == (wrapper == world.naive), rest
+        saved.unlink(missing_ok=True)
+    assert rest == "end\n"

@@ -216,4 +216,22 @@ START_TEST(of)
 }
 END_TEST
 
-TESTS("shebang", lines, words, crowded, channels, file_options, of)
+START_TEST(signals)
+{
+	static const struct {
+		const char *line;
+		bool saves;
+	} table[] = {{"Rscript", true}, {"/usr/bin/Rscript --vanilla", true}, {"env Rscript", true}, {"python3", false}};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct shebang shebang = {0};
+		struct refusal refusal;
+
+		strcpy(shebang.line, table[i].line);
+		ck_assert(shebang_parse(&shebang, &refusal));
+		ck_assert(shebang_saves_on_signal(&shebang) == table[i].saves);
+	}
+}
+END_TEST
+
+TESTS("shebang", lines, words, crowded, channels, file_options, of, signals)
