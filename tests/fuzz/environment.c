@@ -1,0 +1,189 @@
+/* The environment: the caller's entries, and the names that a line keeps. The input is a byte, that many generated
+ * entries of the allow-list where it is 224 or more, so that short inputs fill the table too; then names as --env has them, NUL, entries, each
+ * ending in NUL. */
+#include <ctype.h>
+#include <string.h>
+
+#include "environment.h"
+#include "fuzz.h"
+#include "shebang.h"
+
+#define ENTRIES 4096
+
+static char generated[256][16];
+static const char *fixed[ENVIRONMENT_MAX];
+static size_t fixed_count;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static char *const none[] = {NULL};
+
+	(void)argc, (void)argv;
+	for (size_t i = 0; i < COUNT(generated); i++) {
+		memcpy(generated[i], "LC_AA=C", 8);
+		generated[i][3] = (char)('A' + i / 16);
+		generated[i][4] = (char)('A' + i % 16);
+	}
+	environment_build(fixed, none, none);
+	while (fixed[fixed_count])
+		fixed_count++;
+	return 0;
+}
+
+/* The length of an entry's name, or -1 where it has none. */
+static ptrdiff_t name_length(const char *entry)
+{
+	ptrdiff_t length = 0;
+
+	while (isalnum((unsigned char)entry[length]) || entry[length] == '_')
+		length++;
+	return entry[length] == '=' && length && !isdigit((unsigned char)*entry) ? length : -1;
+}
+
+static bool same_name(const char *one, const char *other)
+{
+	ptrdiff_t length = name_length(one);
+
+	return length >= 0 && length == name_length(other) && !memcmp(one, other, (size_t)length);
+}
+
+/* Names that were seen, by a hash: a set of a thousand is searched often. */
+struct names {
+	const char *entries[1024];
+};
+
+/* Adds an entry's name. False where it is there. */
+static bool names_add(struct names *names, const char *entry)
+{
+	size_t at = 0;
+
+	for (ptrdiff_t i = 0, length = name_length(entry); i < length; i++)
+		at = at * 31 + (unsigned char)entry[i];
+	for (;; at++) {
+		const char **slot = &names->entries[at % COUNT(names->entries)];
+
+		if (*slot && same_name(*slot, entry))
+			return false;
+		if (!*slot) {
+			*slot = entry;
+			return true;
+		}
+	}
+}
+
+static bool has_name(const char *entry, const char *name)
+{
+	return (size_t)name_length(entry) == strlen(name) && !memcmp(entry, name, strlen(name));
+}
+
+static bool kept_by_line(const char *entry, char *const kept[])
+{
+	for (; *kept; kept++)
+		if (has_name(entry, *kept))
+			return true;
+	return false;
+}
+
+static bool sane(const char *entry)
+{
+	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG"};
+	const char *value = entry + name_length(entry) + 1;
+	bool zone = has_name(entry, "TZ"), allowed = zone || !memcmp(entry, "LC_", 3);
+
+	for (size_t i = 0; i < COUNT(plain); i++)
+		allowed |= has_name(entry, plain[i]);
+	if (!allowed || (zone && (*value == '/' || *value == ':' || strstr(value, ".."))))
+		return false;
+	for (; *value; value++)
+		if (!isalnum((unsigned char)*value) && !strchr("_.@+-", *value) && !(zone && *value == '/'))
+			return false;
+	return true;
+}
+
+/* The first entry of each name that may stay, then what is fixed. */
+static size_t expect(const char *expected[], char *const given[], char *const kept[])
+{
+	static struct names names;
+	size_t count = 0;
+
+	memset(&names, 0, sizeof names);
+	for (; *given && count < ENVIRONMENT_MAX - 1 - fixed_count; given++) {
+		bool may_stay = name_length(*given) >= 0 && (kept_by_line(*given, kept) || sane(*given));
+
+		if (may_stay && names_add(&names, *given))
+			expected[count++] = *given;
+	}
+	for (size_t i = 0; i < fixed_count; i++)
+		if (names_add(&names, fixed[i]))
+			expected[count++] = fixed[i];
+	return count;
+}
+
+/* What holds by the manual alone. */
+static void check(const char *const built[], char *const kept[])
+{
+	static const char *const always[] = {"PATH", "HOME", "SHELL", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"};
+	static struct names names;
+	size_t found = 0;
+
+	memset(&names, 0, sizeof names);
+	for (size_t i = 0; built[i]; i++) {
+		assert(i < ENVIRONMENT_MAX - 1);
+		assert(name_length(built[i]) >= 0);
+		assert(strncmp(built[i], "LD_", 3) && strncmp(built[i], "MALLOC_", 7) &&
+			strncmp(built[i], "GLIBC_TUNABLES=", 15) && strncmp(built[i], "GCONV_PATH=", 11));
+		assert(names_add(&names, built[i]));
+		for (size_t j = 0; j < COUNT(always); j++)
+			found += has_name(built[i], always[j]);
+		if (has_name(built[i], "PATH") && !kept_by_line(built[i], kept))
+			assert(!strcmp(built[i], "PATH=" SECURE_PATH));
+		if (has_name(built[i], "HOME") && !kept_by_line(built[i], kept))
+			assert(!strcmp(built[i], "HOME=/dev/null"));
+	}
+	assert(found == COUNT(always));
+}
+
+/* The names that a line with these behind --env keeps; none where it is refused. */
+static char **names_kept(struct shebang *shebang, const char *names)
+{
+	static struct refusal refusal;
+
+	shebang->kept[0] = NULL;
+	if (strlen(names) < SHEBANG_MAX - 16 && !strpbrk(names, " \t")) {
+		strcpy(stpcpy(stpcpy(shebang->line, "--env="), names), " x");
+		if (!shebang_parse(shebang, &refusal))
+			shebang->kept[0] = NULL;
+	}
+	return shebang->kept;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct shebang shebang;
+	static char bytes[ENTRIES + 1], *given[ENTRIES + 257];
+	static const char *built[ENVIRONMENT_MAX], *expected[ENVIRONMENT_MAX];
+	size_t count = 0, wanted;
+	char **kept;
+
+	if (size < 1 || size > ENTRIES)
+		return 0;
+	memcpy(bytes, data, size);
+	bytes[size] = 0;
+	kept = names_kept(&shebang, bytes + 1);
+	for (; data[0] >= 224 && count < data[0]; count++)
+		given[count] = generated[count];
+	for (char *at = bytes + 1 + strlen(bytes + 1) + 1; at < bytes + size; at += strlen(at) + 1)
+		given[count++] = at;
+	given[count] = NULL;
+
+	memset(built, 0xa5, sizeof built);
+	environment_build(built, given, kept);
+	check(built, kept);
+	wanted = expect(expected, given, kept);
+	for (size_t i = 0; i < wanted; i++)
+		assert(built[i] == expected[i]);
+	assert(!built[wanted]);
+	return 0;
+}
