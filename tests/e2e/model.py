@@ -136,8 +136,10 @@ def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
         raise Refused("CEILING_BOUNDING", missing & ~wrapper.bounding)
     if setup.nosuid:
         raise Refused("CEILING_NOSUID", missing)
-    never = missing & ~(setup.ceiling.permitted if setup.ceiling else 0)
-    raise Refused("CEILING_WRAPPER", never) if never else Refused("CEILING_WITHHELD", missing)
+    held = setup.ceiling.permitted if setup.ceiling else 0
+    if missing & ~held:
+        raise Refused("CEILING_NARROW", missing & ~held) if held else Refused("CEILING_WRAPPER")
+    raise Refused("CEILING_WITHHELD", missing)
 
 
 def take(setup: Setup, wrapper: Process, grant: int) -> Process:

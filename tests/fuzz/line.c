@@ -42,6 +42,8 @@ static enum reason expect_line(struct expected *expected, const uint8_t *head, s
 		at++;
 	while (head[at] != '\n' && !blank(head[at]))
 		expected->wrapper[wrapper++] = (char)head[at++];
+	if (!wrapper)
+		return LINE_MAGIC;
 	for (; head[at] != '\n'; at++) {
 		if (blank(head[at])) {
 			pending += line > 0;
