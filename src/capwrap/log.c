@@ -135,8 +135,8 @@ void text_add_error(struct text *text, int error)
 void text_write(struct text *text, int fd)
 {
 	/* A closed pipe or a file that is full is no reason to die by a signal. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	text->bytes[text->length++] = '\n';
 	(void)!write(fd, text->bytes, text->length);
 }
