@@ -16,20 +16,36 @@ bool decide_script(struct decision *decision, const char *path, struct refusal *
 		shebang_split(&decision->shebang, script->head, script->length, refusal);
 }
 
-/* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. 0 for none. */
-static size_t behind_env(const struct shebang *shebang, size_t word, const char *real)
+/* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. Goes on to it from
+ * the word that is env; to 0 where it is not, or starts nothing. Whatever could hide a program is refused: options with
+ * an argument, and what -S would expand. */
+static bool behind_env(const struct shebang *shebang, const char *real, size_t *word, struct refusal *refusal)
 {
+	static const char *const plain[] = {"-", "-i", "-S", "-v"};
+	size_t at = *word;
+
+	*word = 0;
 	if (strcmp(strrchr(real, '/'), "/env") != 0)
-		return 0;
-	while (++word < shebang->count)
-		if (*shebang->words[word] != '-' && !strchr(shebang->words[word], '='))
-			return word;
-	return 0;
+		return true;
+	while (++at < shebang->count) {
+		const char *text = shebang->words[at];
+		bool known = *text != '-';
+
+		for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+			known |= !strcmp(text, plain[i]);
+		if (!known || strpbrk(text, "\\\"'$"))
+			return refuse_about(refusal, INTERPRETER_ENV, text, 0);
+		if (*text != '-' && !strchr(text, '=')) {
+			*word = at;
+			return true;
+		}
+	}
+	return true;
 }
 
 /* What an interpreter starts on the way to the script is held to the interpreter's rules: the program behind `env`, and
  * where a program is a script itself, the one that its own first line names. */
-static bool programs_trust(const struct decision *decision, const struct call *call, struct refusal *refusal)
+static bool programs_trust(struct decision *decision, const struct call *call, struct refusal *refusal)
 {
 	const struct shebang *shebang = &decision->shebang;
 	const struct interpreter *interpreter = &decision->interpreter;
@@ -37,12 +53,14 @@ static bool programs_trust(const struct decision *decision, const struct call *c
 	struct shebang nested;
 	size_t word = 0;
 
+	decision->saves_on_signal = false;
 	for (int depth = 0; depth < PROGRAMS_MAX; depth++) {
 		bool script = false;
 
-		if (!shebang_channel(shebang, interpreter->path.real, refusal))
+		decision->saves_on_signal |= shebang_saves_on_signal(shebang, interpreter->path.real);
+		if (!shebang_channel(shebang, interpreter->path.real, refusal) ||
+			!behind_env(shebang, interpreter->path.real, &word, refusal))
 			return false;
-		word = behind_env(shebang, word, interpreter->path.real);
 		if (!word) {
 			if (!interpreter_head(interpreter, &script, &nested, refusal))
 				return false;

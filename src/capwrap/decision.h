@@ -16,6 +16,7 @@ struct decision {
 	struct shebang shebang;
 	uint64_t grant;
 	struct interpreter interpreter;
+	bool saves_on_signal; /* does it, or what it starts? See shebang.h */
 };
 
 /* What can be said of the file alone: path, file, execute, and what its first line names. */

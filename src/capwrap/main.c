@@ -73,7 +73,7 @@ static bool run(struct decision *decision, const struct call *call, struct refus
 	if (!arguments)
 		return refuse(refusal, EFFECT_MEMORY);
 	if (grant_take(&taking, refusal)) {
-		if (shebang_saves_on_signal(&decision->shebang))
+		if (decision->saves_on_signal)
 			signals_block();
 		log_granted(decision, call->uid);
 		execve(interpreter, arguments, (char *const *)environment);

@@ -147,6 +147,9 @@ REFUSAL(INTERPRETER_SETID, RULE_INTERPRETER, 125,
 REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
 	"interpreter: %o has file capabilities other than inheritable ones that cover the grant",
 	"setcap -r %o # or: setcap %g=i %o")
+REFUSAL(INTERPRETER_ENV, RULE_INTERPRETER, 125,
+	"interpreter: %o may hide what env starts",
+	"put no more than -i, -S, NAME=VALUE and the program behind env")
 REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
 	"interpreter %o can't be executed: %e",
 	"file -L %o")
@@ -159,6 +162,9 @@ REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
 REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
 	"%o loads agents from any process of the same user",
 	"put -XX:+DisableAttachMechanism behind its name in the first line")
+REFUSAL(CHANNEL_JAVA_LOG, RULE_CHANNEL, 125,
+	"%o writes what it knows to the current folder when it is sent SIGSEGV",
+	"put -XX:+SuppressFatalErrorMessage behind its name in the first line")
 REFUSAL(CHANNEL_MAKE, RULE_CHANNEL, 125,
 	"%o runs commands from the caller's arguments, such as SHELL=PROGRAM",
 	"call it with fixed arguments from a script in another language")

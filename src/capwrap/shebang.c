@@ -158,6 +158,7 @@ bool shebang_channel(const struct shebang *shebang, const char *real, struct ref
 		{"node", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"nodejs", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"java", {"-XX:+DisableAttachMechanism"}, CHANNEL_JAVA},
+		{"java", {"-XX:+SuppressFatalErrorMessage"}, CHANNEL_JAVA_LOG},
 		{"make", {NULL}, CHANNEL_MAKE}, /* SHELL=PROGRAM, whatever stands before it */
 		{"gmake", {NULL}, CHANNEL_MAKE},
 		{"bmake", {NULL}, CHANNEL_MAKE},
@@ -177,12 +178,13 @@ bool shebang_channel(const struct shebang *shebang, const char *real, struct ref
 	return true;
 }
 
-bool shebang_saves_on_signal(const struct shebang *shebang)
+bool shebang_saves_on_signal(const struct shebang *shebang, const char *real)
 {
+	bool saves = called(real, "Rscript");
+
 	for (size_t i = 0; i < shebang->count; i++)
-		if (called(shebang->words[i], "Rscript"))
-			return true;
-	return false;
+		saves |= called(shebang->words[i], "Rscript");
+	return saves;
 }
 
 bool shebang_ends_in_file_option(const struct shebang *shebang)

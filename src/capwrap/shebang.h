@@ -40,7 +40,7 @@ void shebang_words(struct shebang *shebang);
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
 
 /* Does the interpreter write all that it knows into the current folder on SIGUSR1 and SIGUSR2? They can be blocked. */
-bool shebang_saves_on_signal(const struct shebang *shebang);
+bool shebang_saves_on_signal(const struct shebang *shebang, const char *real);
 
 /* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */
 bool shebang_ends_in_file_option(const struct shebang *shebang);

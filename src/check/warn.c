@@ -127,9 +127,9 @@ static bool script_has(const struct decision *decision, const char *pattern)
 
 static void warn_of_body(struct warnings *warnings, const struct decision *decision)
 {
-	if (interpreter_is(decision, "^(ba|k|mk|z)sh[0-9.-]*$") &&
+	if (interpreter_is(decision, "^(ba|k|mk|z|c|tc)sh[0-9.-]*$") &&
 		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]"))
-		add(warnings, "here-document", "a here-document over 64 KiB is a file in /tmp that the caller can read and "
+		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
 	if (interpreter_is(decision, "^perl[0-9.]*$") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)"))
 		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");

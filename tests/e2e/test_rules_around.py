@@ -129,7 +129,7 @@ def test_java_class_path(world, attacker):
     world.run("mkdir", "-p", services)
     attacker.writes(services / "java.nio.file.spi.FileSystemProvider", "Evil\n")
     body = 'public class Job { public static void main(String[] a) { System.out.println("genuine"); } }\n'
-    script = world.script("job", "java -XX:+DisableAttachMechanism --source 11", body)
+    script = world.script("job", "java -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source 11", body)
     result = world.run(script, cwd=attacker.home)
     assert result.text == "genuine\n", result.sets["CapEff"]
 
@@ -182,3 +182,22 @@ def test_r_saves_on_a_signal(world, attacker, number, line):
         assert saved.exists() == (wrapper == world.naive), rest
         saved.unlink(missing_ok=True)
     assert rest == "end\n"
+
+
+def test_r_by_another_name(world, attacker):
+    """A link to Rscript has its signals blocked, too."""
+    (world.top / "tool").symlink_to("/usr/bin/Rscript")
+    body = "for (line in readLines('/proc/self/status')) if (grepl('SigBlk', line)) cat(line)\n"
+    for line in (world.top / "tool", f"env {world.top}/tool"):
+        blocked = int(world.run(world.script("job", line, body)).text.split()[1], 16)
+        assert blocked >> (signal.SIGUSR1 - 1) & 1 and blocked >> (signal.SIGUSR2 - 1) & 1
+
+
+@pytest.mark.parametrize("line", [
+    "env -Snode", "env -SNODE", "env --split-string=NODE", "env -u X NODE", "env -uX NODE", "env -iSNODE", "env -C / NODE",
+    "env -S X=1\\_NODE true", "env -S '${X}NODE'",
+])
+def test_env_hides_no_program(world, refused, line):
+    """Options of env that swallow words, or that env itself expands, would hide node from the rules."""
+    script = world.script("job", line.replace("NODE", "perl"), "")
+    refused(world.run(script), "INTERPRETER_ENV", script)

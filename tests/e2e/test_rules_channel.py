@@ -20,14 +20,14 @@ NODE = shutil.which("node", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:
 WAIT = "console.log('genuine'); setTimeout(() => {}, 20000);\n"
 STATUS = "require('fs').readFileSync('/proc/self/status', 'utf8')"
 CLOSING = ["--disable-sigusr1", "--permission --allow-fs-read=*", "--experimental-permission --allow-fs-read=*"]
-JAVA_CLOSING = "-XX:+DisableAttachMechanism"
+JAVA_CLOSING = "-XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage"
 
 
 @contextmanager
-def running(script: Path):
+def running(script: Path, cwd: Path | str = "/"):
     """Starts a script as the user, without waiting for it."""
     process = subprocess.Popen(
-        [script], user=USER, group=USER, extra_groups=[], cwd="/", env={"PATH": "/usr/bin:/bin"},
+        [script], user=USER, group=USER, extra_groups=[], cwd=cwd, env={"PATH": "/usr/bin:/bin"},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield process
@@ -131,7 +131,27 @@ def test_channel_java(world, refused, line):
     script = world.script("job", f"{line} -Xmx64m", "")
     refused(world.run(script), "CHANNEL_JAVA", script)
     script = world.script("job", f"{line} {JAVA_CLOSING}", "")
-    assert world.run(script, "x").text == f"{JAVA_CLOSING}\n{script}\nx\n"
+    assert world.run(script, "x").text == "\n".join([*JAVA_CLOSING.split(), str(script), "x", ""])
+    script = world.script("job", f"{line} {JAVA_CLOSING.split()[0]}", "")
+    refused(world.run(script), "CHANNEL_JAVA_LOG", script)
+
+
+def test_channel_java_log(world, attacker):
+    """Sent SIGSEGV, Java writes a log with objects of the script's into the current folder: the caller's."""
+    if not shutil.which("javac"):
+        return  # the stand-in above has to do
+    body = ('public class Job { public static void main(String[] a) throws Exception {'
+            ' System.out.println("genuine"); Thread.sleep(20000); } }\n')
+    for wrapper, options in ((world.naive, JAVA_CLOSING.split()[0]), (world.wrapper, JAVA_CLOSING)):
+        script = world.script("job", f"java {options} -XX:-CreateCoredumpOnCrash --source 11", body, wrapper=wrapper)
+        with running(script, cwd=attacker.home) as process:
+            assert process.stdout.readline() == b"genuine\n", process.stderr.read()
+            world.run("kill", "-SEGV", process.pid)
+            process.wait(timeout=30)
+        logs = list(attacker.home.glob("hs_err_pid*"))
+        assert bool(logs) == (wrapper == world.naive), logs
+        for log in logs:
+            log.unlink()
 
 
 # The attach protocol: a file, SIGQUIT, a socket that Java then opens, and the name of a library to load.

@@ -136,7 +136,7 @@ static bool channel_open(const struct shebang *shebang, const char *real)
 {
 	static const char *const never[] = {"make", "gmake", "bmake", "R"};
 	bool node = named(real, "node") || named(real, "nodejs"), node_closed = false;
-	bool java = named(real, "java"), java_closed = false, other = false;
+	bool java = named(real, "java"), attach = true, log = true, other = false;
 
 	for (size_t i = 0; i < COUNT(never); i++)
 		other |= named(real, never[i]);
@@ -151,9 +151,10 @@ static bool channel_open(const struct shebang *shebang, const char *real)
 			continue;
 		node_closed |= !strcmp(word, "--disable-sigusr1") || !strcmp(word, "--permission") ||
 			!strcmp(word, "--experimental-permission");
-		java_closed |= !strcmp(word, "-XX:+DisableAttachMechanism");
+		attach &= strcmp(word, "-XX:+DisableAttachMechanism") != 0;
+		log &= strcmp(word, "-XX:+SuppressFatalErrorMessage") != 0;
 	}
-	return (node && !node_closed) || (java && !java_closed) || other;
+	return (node && !node_closed) || (java && (attach || log)) || other;
 }
 
 /* -f at the end of a bundle of letters, or --file, but for shells. */

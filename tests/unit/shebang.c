@@ -151,7 +151,9 @@ START_TEST(channels)
 		{"node --disable-sigusr", "/usr/bin/node", CHANNEL_NODE},
 		{"java", "/usr/lib/jvm/bin/java", CHANNEL_JAVA},
 		{"java -XX:-DisableAttachMechanism", "/usr/bin/java", CHANNEL_JAVA},
-		{"java -XX:+DisableAttachMechanism --source 17", "/usr/bin/java", OK},
+		{"java -XX:+SuppressFatalErrorMessage", "/usr/bin/java", CHANNEL_JAVA},
+		{"java -XX:+DisableAttachMechanism --source 17", "/usr/bin/java", CHANNEL_JAVA_LOG},
+		{"java -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage", "/usr/bin/java", OK},
 		{"make -f", "/usr/bin/make", CHANNEL_MAKE},
 		{"/usr/bin/gmake -rf", "/usr/bin/make", CHANNEL_MAKE},
 		{"env bmake -f", "/usr/bin/env", CHANNEL_MAKE},
@@ -229,7 +231,8 @@ START_TEST(signals)
 
 		strcpy(shebang.line, table[i].line);
 		ck_assert(shebang_parse(&shebang, &refusal));
-		ck_assert(shebang_saves_on_signal(&shebang) == table[i].saves);
+		ck_assert(shebang_saves_on_signal(&shebang, "/usr/bin/Rscript"));
+		ck_assert(shebang_saves_on_signal(&shebang, "/usr/bin/x") == table[i].saves);
 	}
 }
 END_TEST
