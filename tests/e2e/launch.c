@@ -1,6 +1,6 @@
-/* launch UID PERMITTED INHERITABLE AMBIENT BOUNDING SECUREBITS NO_NEW_PRIVS PROGRAM [ARG...]: becomes that caller, as root
- * with masks in hex, and executes a program. Exits 98 where the kernel does not permit that program, 99 where anything
- * else fails. */
+/* launch UID PERMITTED INHERITABLE AMBIENT BOUNDING SECUREBITS NO_NEW_PRIVS PROGRAM [ARG...]: becomes that caller, as
+ * root with masks in hex, and executes a program. Exits 98 where the kernel does not permit that program, 99 where
+ * anything else fails. */
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>

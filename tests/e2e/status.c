@@ -1,5 +1,5 @@
-/* An interpreter that tells how it was started: /proc/self/status as it is, then in the same form its securebits and core
- * limit, its arguments and its environment. */
+/* An interpreter that tells how it was started: /proc/self/status as it is, then in the same form its securebits and
+ * core limit, its arguments and its environment. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/prctl.h>

@@ -1,5 +1,5 @@
-"""The real wrapper and the real kernel against model.py: whatever the caller, the ceiling, the grant and the interpreter
-are, a script starts with the sets that the model has, or is refused as the model has it."""
+"""The real wrapper and the real kernel against model.py: whatever the caller, the ceiling, the grant and the
+interpreter are, a script starts with the sets that the model has, or is refused as the model has it."""
 
 import os
 import re
@@ -83,7 +83,7 @@ def setups(draw) -> Setup:
 
 
 class Arena(World):
-    """One wrapper, one interpreter and a script for each line, whose capabilities change from one example to the next."""
+    """One wrapper, one interpreter and a script for each line, whose capabilities change with each example."""
 
     def __init__(self, top: Path) -> None:
         super().__init__(top)
