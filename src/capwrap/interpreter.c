@@ -89,10 +89,14 @@ bool interpreter_head(const struct interpreter *interpreter, bool *script, struc
 	const char *path = interpreter->path.real;
 	char head[SHEBANG_MAX];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? 0 : read(fd, head, sizeof head);
+	ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head);
+	int error = errno;
 
 	if (fd >= 0)
 		close(fd);
+	/* The caller can bring this about, by a limit; the kernel would read it all the same. */
+	if (length < 0)
+		return refuse_about(refusal, INTERPRETER_STEP, path, error);
 	*script = length >= 2 && !memcmp(head, "#!", 2);
 	if (!*script)
 		return true;

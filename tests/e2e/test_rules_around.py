@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE
-from conftest import USER
+from attacks import GENUINE, GRANT
+from conftest import BUILD, USER, bit
 from test_check import check
 from test_rules_channel import NODE, WAIT
 
@@ -201,3 +201,16 @@ def test_env_hides_no_program(world, refused, line):
     """Options of env that swallow words, or that env itself expands, would hide node from the rules."""
     script = world.script("job", line.replace("NODE", "perl"), "")
     refused(world.run(script), "INTERPRETER_ENV", script)
+
+
+@pytest.mark.parametrize("kind", ["limit", "unreadable"])
+def test_interpreter_that_can_not_be_read(world, attacker, refused, kind):
+    """Where the wrapper can't see what a script of an interpreter starts, the kernel would start it all the same."""
+    evil = world.program("evil", BUILD / "tests/e2e/status", caps="")
+    os.chown(evil, USER, USER)
+    tool = world.script("tool", f"#!{evil}\n", "", None, mode=0o711 if kind == "unreadable" else 0o755)
+    limit = "ulimit -n 4; " if kind == "limit" else ""
+    result = world.run("/bin/sh", "-c", f'{limit}exec "$0"', world.script("naive-job", tool, "", wrapper=world.naive))
+    assert result.sets["CapEff"] == bit(GRANT)
+    script = world.script("job", tool, "")
+    refused(world.run("/bin/sh", "-c", f'{limit}exec "$0"', script), "INTERPRETER_STEP", script)
