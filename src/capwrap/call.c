@@ -53,8 +53,7 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 
 	/* Without a line the kernel leaves it out. */
 	call->line = argc > 2 ? argv[1] : "";
-	if (argc > 1)
-		call->script = argv[argc > 2 ? 2 : 1];
+	call->script = argc > 1 ? argv[argc > 2 ? 2 : 1] : "";
 	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted}))

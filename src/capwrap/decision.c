@@ -1,7 +1,6 @@
 #include "decision.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PROGRAMS_MAX 8 /* of which the kernel allows five that are scripts */
@@ -21,7 +20,7 @@ bool decide_script(struct decision *decision, const char *path, struct refusal *
  * an argument, and what -S would expand. */
 static bool behind_env(const struct shebang *shebang, const char *real, size_t *word, struct refusal *refusal)
 {
-	static const char *const plain[] = {"-", "-i", "-S", "-v"};
+	static const char plain[][3] = {"-", "-i", "-S", "-v"};
 	size_t at = *word;
 
 	*word = 0;
@@ -33,7 +32,7 @@ static bool behind_env(const struct shebang *shebang, const char *real, size_t *
 
 		for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
 			known |= !strcmp(text, plain[i]);
-		if (!known || strpbrk(text, "\\\"'$"))
+		if (!known || text[strcspn(text, "\\\"'$")])
 			return refuse_about(refusal, INTERPRETER_ENV, text, 0);
 		if (*text != '-' && !strchr(text, '=')) {
 			*word = at;
@@ -91,19 +90,21 @@ bool decide_run(struct decision *decision, const struct call *call, struct refus
 		grant_below_ceiling(decision->grant, call->permitted, call->wrapper, refusal);
 }
 
-char **decision_arguments(struct decision *decision, const struct call *call)
+size_t decision_arguments_max(const struct decision *decision, const struct call *call)
 {
-	size_t words = decision->shebang.count, given = (size_t)call->count;
-	char **arguments = calloc(words + given + 3, sizeof *arguments), **next = arguments;
+	return decision->shebang.count + (size_t)call->count + 3;
+}
 
-	if (!arguments)
-		return NULL;
-	memcpy(next, decision->shebang.words, words * sizeof *next);
-	*next = decision->interpreter.found;
-	next += words;
+void decision_arguments(char **arguments, struct decision *decision, const struct call *call)
+{
+	size_t words = decision->shebang.count;
+	char **next = arguments + words;
+
+	memcpy(arguments, decision->shebang.words, words * sizeof *arguments);
+	*arguments = decision->interpreter.found;
 	*next++ = decision->script.path.real;
 	if (shebang_ends_in_file_option(&decision->shebang))
 		*next++ = (char *)"--";
-	memcpy(next, call->arguments, given * sizeof *next);
-	return arguments;
+	memcpy(next, call->arguments, (size_t)call->count * sizeof *next);
+	next[call->count] = NULL;
 }

@@ -3,6 +3,7 @@
 #define CAPWRAP_DECISION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "call.h"
@@ -25,8 +26,9 @@ bool decide_script(struct decision *decision, const char *path, struct refusal *
 /* What depends on the wrapper and the call, too: line, grant, interpreter, contain, channel, ceiling. */
 bool decide_run(struct decision *decision, const struct call *call, struct refusal *refusal);
 
-/* What is executed: the interpreter, the line's arguments, the script, the caller's arguments. NULL-terminated, to be
- * freed; NULL where there is no memory. */
-char **decision_arguments(struct decision *decision, const struct call *call);
+/* Fills in what is executed: the interpreter, the line's arguments, the script, the caller's arguments, NULL. There is
+ * room for as many as decision_arguments_max says. */
+void decision_arguments(char **arguments, struct decision *decision, const struct call *call);
+size_t decision_arguments_max(const struct decision *decision, const struct call *call);
 
 #endif

@@ -1,72 +1,81 @@
 #include "grant.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #define CAPS 64 /* bits of a set */
 
 #define BIT(cap) (UINT64_C(1) << (cap))
 
-static uint64_t mask_of(cap_t caps, cap_flag_t flag)
+static uint64_t join(uint32_t low, uint32_t high)
 {
-	uint64_t mask = 0;
-	cap_flag_value_t value;
-
-	for (cap_value_t cap = 0; cap < CAPS; cap++)
-		if (!cap_get_flag(caps, cap, flag, &value) && value == CAP_SET)
-			mask |= BIT(cap);
-	return mask;
-}
-
-static bool mask_put(cap_t caps, cap_flag_t flag, uint64_t mask)
-{
-	for (cap_value_t cap = 0; cap < CAPS; cap++)
-		if (mask & BIT(cap) && cap_set_flag(caps, flag, 1, &cap, CAP_SET) < 0)
-			return false;
-	return true;
+	return low | (uint64_t)high << 32;
 }
 
 bool sets_get(struct sets *sets)
 {
-	cap_t caps = cap_get_proc();
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct half[_LINUX_CAPABILITY_U32S_3];
 
-	if (!caps)
+	if (syscall(SYS_capget, &header, half) < 0)
 		return false;
-	sets->permitted = mask_of(caps, CAP_PERMITTED);
-	sets->effective = mask_of(caps, CAP_EFFECTIVE);
-	sets->inheritable = mask_of(caps, CAP_INHERITABLE);
-	cap_free(caps);
+	sets->permitted = join(half[0].permitted, half[1].permitted);
+	sets->effective = join(half[0].effective, half[1].effective);
+	sets->inheritable = join(half[0].inheritable, half[1].inheritable);
 	return true;
 }
 
 bool sets_set(const struct sets *sets)
 {
-	cap_t caps = cap_init();
-	bool set = caps && mask_put(caps, CAP_PERMITTED, sets->permitted) &&
-		mask_put(caps, CAP_EFFECTIVE, sets->effective) &&
-		mask_put(caps, CAP_INHERITABLE, sets->inheritable) && !cap_set_proc(caps);
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct half[_LINUX_CAPABILITY_U32S_3];
 
-	if (caps)
-		cap_free(caps);
-	return set;
+	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		half[i].permitted = (uint32_t)(sets->permitted >> 32 * i);
+		half[i].effective = (uint32_t)(sets->effective >> 32 * i);
+		half[i].inheritable = (uint32_t)(sets->inheritable >> 32 * i);
+	}
+	return !syscall(SYS_capset, &header, half);
 }
 
-bool file_capabilities_take(struct file_capabilities *file, cap_t caps)
+bool file_capabilities_parse(struct file_capabilities *file, const struct vfs_ns_cap_data *data, size_t size)
 {
-	*file = (struct file_capabilities){0};
-	if (!caps)
-		return errno == ENODATA || errno == ENOTSUP;
-	file->present = true;
-	file->rootid = cap_get_nsowner(caps);
-	file->effective = mask_of(caps, CAP_EFFECTIVE);
-	file->permitted = mask_of(caps, CAP_PERMITTED);
-	file->inheritable = mask_of(caps, CAP_INHERITABLE);
-	cap_free(caps);
+	uint32_t head = size < sizeof data->magic_etc ? 0 : le32toh(data->magic_etc);
+	uint32_t revision = head & VFS_CAP_REVISION_MASK;
+	bool high = revision != VFS_CAP_REVISION_1;
+
+	*file = (struct file_capabilities){.present = true, .effective = head & VFS_CAP_FLAGS_EFFECTIVE};
+	if (!(revision == VFS_CAP_REVISION_1 && size == XATTR_CAPS_SZ_1) &&
+		!(revision == VFS_CAP_REVISION_2 && size == XATTR_CAPS_SZ_2) &&
+		!(revision == VFS_CAP_REVISION_3 && size == XATTR_CAPS_SZ_3))
+		return false;
+	file->permitted = join(le32toh(data->data[0].permitted), high ? le32toh(data->data[1].permitted) : 0);
+	file->inheritable = join(le32toh(data->data[0].inheritable), high ? le32toh(data->data[1].inheritable) : 0);
+	if (revision == VFS_CAP_REVISION_3)
+		file->rootid = le32toh(data->rootid);
 	return true;
+}
+
+bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd)
+{
+	static const char name[] = "security.capability";
+	struct vfs_ns_cap_data data;
+	ssize_t size = path ? getxattr(path, name, &data, sizeof data) : fgetxattr(fd, name, &data, sizeof data);
+
+	*file = (struct file_capabilities){0};
+	if (size < 0)
+		return errno == ENODATA || errno == ENOTSUP;
+	errno = EINVAL;
+	return file_capabilities_parse(file, &data, (size_t)size);
 }
 
 static bool refuse_capabilities(struct refusal *refusal, enum reason reason, uint64_t capabilities, const char *object)
@@ -88,11 +97,12 @@ bool grant_of(uint64_t *grant, const struct file_capabilities *file, struct refu
 	*grant = file->inheritable;
 	return true;
 }
+
 bool grant_read(uint64_t *grant, int fd, struct refusal *refusal)
 {
 	struct file_capabilities file;
 
-	if (!file_capabilities_take(&file, cap_get_fd(fd)))
+	if (!file_capabilities_read(&file, NULL, fd))
 		return refuse(refusal, GRANT_READ);
 	return grant_of(grant, &file, refusal);
 }
@@ -104,8 +114,8 @@ bool grant_contained(uint64_t grant, const struct file_capabilities *file)
 
 static uint64_t outside_bounding_set(uint64_t mask)
 {
-	for (cap_value_t cap = 0; cap < CAPS; cap++)
-		if (mask & BIT(cap) && cap_get_bound(cap) > 0)
+	for (int cap = 0; cap < CAPS; cap++)
+		if (mask & BIT(cap) && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) > 0)
 			mask &= ~BIT(cap);
 	return mask;
 }
@@ -114,7 +124,7 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 {
 	uint64_t missing = grant & ~permitted, unbound;
 	struct file_capabilities file;
-	struct statvfs fs;
+	struct statfs fs;
 
 	if (!missing)
 		return true;
@@ -123,9 +133,9 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 	unbound = outside_bounding_set(missing);
 	if (unbound)
 		return refuse_capabilities(refusal, CEILING_BOUNDING, unbound, "");
-	if (!statvfs(wrapper, &fs) && fs.f_flag & ST_NOSUID)
+	if (!statfs(wrapper, &fs) && fs.f_flags & ST_NOSUID)
 		return refuse_capabilities(refusal, CEILING_NOSUID, missing, "");
-	if (file_capabilities_take(&file, cap_get_file(wrapper)) && missing & ~file.permitted)
+	if (file_capabilities_read(&file, wrapper, -1) && missing & ~file.permitted)
 		return refuse_capabilities(refusal, file.permitted ? CEILING_NARROW : CEILING_WRAPPER,
 			missing & ~file.permitted, "");
 	return refuse_capabilities(refusal, CEILING_WITHHELD, missing, "");
@@ -135,25 +145,25 @@ static bool ambient_set(uint64_t mask)
 {
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return false;
-	for (cap_value_t cap = 0; cap < CAPS; cap++)
-		if (mask & BIT(cap) && cap_set_ambient(cap, CAP_SET) < 0)
+	for (int cap = 0; cap < CAPS; cap++)
+		if (mask & BIT(cap) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return false;
 	return true;
 }
 
-static uint64_t ambient_get(void)
+/* What is not permitted cannot be ambient: nothing but the grant has to be looked at. */
+static bool ambient_is(uint64_t mask, uint64_t grant)
 {
-	uint64_t mask = 0;
-
-	for (cap_value_t cap = 0; cap < CAPS; cap++)
-		if (cap_get_ambient(cap) > 0)
-			mask |= BIT(cap);
-	return mask;
+	for (int cap = 0; cap < CAPS; cap++)
+		if (grant & BIT(cap) &&
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != (mask & BIT(cap) ? 1 : 0))
+			return false;
+	return true;
 }
 
 bool grant_take(const struct taking *taking, struct refusal *refusal)
 {
-	const struct rlimit one = {1, 1};
+	const struct rlimit64 one = {1, 1};
 	const struct sets wanted = {.permitted = taking->grant, .inheritable = taking->grant};
 	const uint64_t helpers = (BIT(CAP_SETPCAP) | BIT(CAP_SYS_RESOURCE)) & taking->permitted;
 	const uint64_t ambient = taking->ambient ? taking->grant : 0;
@@ -166,7 +176,7 @@ bool grant_take(const struct taking *taking, struct refusal *refusal)
 	/* 2. What the script makes, nobody else writes to. No core dump, nor one down a pipe, which a limit of 0 would
 	 *    let through; without CAP_SYS_RESOURCE a limit that is 0 by now can't be mended. */
 	umask(umask(S_IRWXO) | S_IWGRP | S_IWOTH);
-	if (setrlimit(RLIMIT_CORE, &one) < 0 && errno != EPERM)
+	if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, &one, NULL) < 0 && errno != EPERM)
 		return refuse(refusal, EFFECT_CORE);
 
 	/* 3. Uid 0 would get every capability at exec. */
@@ -187,7 +197,7 @@ bool grant_take(const struct taking *taking, struct refusal *refusal)
 
 	/* 6. What came of it. */
 	if (!sets_get(&sets) || sets.permitted != wanted.permitted || sets.inheritable != wanted.inheritable ||
-		sets.effective || ambient_get() != ambient)
+		sets.effective || !ambient_is(ambient, taking->grant))
 		return refuse(refusal, EFFECT_DIFFER);
 	return true;
 }

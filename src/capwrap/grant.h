@@ -1,11 +1,11 @@
 /* The rules "grant", "contain" and "ceiling", and their effect: capability sets, read from files and put on the process.
- * A set is a mask, as the kernel has it, so that bits which libcap has no name for are not lost. */
+ * A set is a mask, as the kernel has it. The tests hold what is read from files against libcap. */
 #ifndef CAPWRAP_GRANT_H
 #define CAPWRAP_GRANT_H
 
 #include <stdbool.h>
+#include <linux/capability.h>
 #include <stdint.h>
-#include <sys/capability.h>
 #include <sys/types.h>
 
 #include "refusal.h"
@@ -25,8 +25,11 @@ struct file_capabilities {
 	uint64_t permitted, inheritable;
 };
 
-/* Takes what cap_get_fd or cap_get_file came back with, and frees it. NULL is none, or false with errno. */
-bool file_capabilities_take(struct file_capabilities *file, cap_t caps);
+/* What the bytes of a file's security.capability say, by linux/capability.h. False where they are malformed. Pure. */
+bool file_capabilities_parse(struct file_capabilities *file, const struct vfs_ns_cap_data *data, size_t size);
+
+/* Of the file behind a path, or behind a descriptor where `path` is NULL. False with errno. */
+bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd);
 
 /* The grant: what a script's file may inherit. The effective flag means nothing on a script. Pure. */
 bool grant_of(uint64_t *grant, const struct file_capabilities *file, struct refusal *refusal);

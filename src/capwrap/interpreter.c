@@ -77,7 +77,7 @@ bool interpreter_trust(struct interpreter *interpreter, const struct stat *self,
 
 	/* Any file capabilities make the kernel drop the ambient set. */
 	refusal->capabilities = grant;
-	if (!file_capabilities_take(&interpreter->file, cap_get_file(path->real)) ||
+	if (!file_capabilities_read(&interpreter->file, path->real, -1) ||
 		(interpreter->file.present && !grant_contained(grant, &interpreter->file)))
 		return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
 	return true;

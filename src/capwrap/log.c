@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/socket.h>
 #include <sys/syslog.h>
 #include <sys/un.h>
@@ -78,25 +77,31 @@ void text_add_quoted(struct text *text, const char *foreign)
 	text_add(text, "'");
 }
 
+static const char capabilities_by_number[][24] = {
+	"cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_fsetid", "cap_kill", "cap_setgid",
+	"cap_setuid", "cap_setpcap", "cap_linux_immutable", "cap_net_bind_service", "cap_net_broadcast",
+	"cap_net_admin", "cap_net_raw", "cap_ipc_lock", "cap_ipc_owner", "cap_sys_module", "cap_sys_rawio",
+	"cap_sys_chroot", "cap_sys_ptrace", "cap_sys_pacct", "cap_sys_admin", "cap_sys_boot", "cap_sys_nice",
+	"cap_sys_resource", "cap_sys_time", "cap_sys_tty_config", "cap_mknod", "cap_lease", "cap_audit_write",
+	"cap_audit_control", "cap_setfcap", "cap_mac_override", "cap_mac_admin", "cap_syslog", "cap_wake_alarm",
+	"cap_block_suspend", "cap_audit_read", "cap_perfmon", "cap_bpf", "cap_checkpoint_restore",
+};
+
 void text_add_capabilities(struct text *text, uint64_t capabilities)
 {
 	const char *comma = "";
 
 	if (!capabilities)
 		text_add(text, "none");
-	for (cap_value_t cap = 0; cap < 64; cap++) {
-		char *name;
-
+	for (unsigned cap = 0; cap < 64; cap++) {
 		if (!(capabilities >> cap & 1))
 			continue;
 		text_add(text, comma);
 		comma = ",";
-		name = cap_to_name(cap);
-		if (name)
-			text_add(text, name);
+		if (cap < sizeof capabilities_by_number / sizeof *capabilities_by_number)
+			text_add(text, capabilities_by_number[cap]);
 		else
-			text_add_number(text, (unsigned)cap);
-		cap_free(name);
+			text_add_number(text, cap);
 	}
 }
 
@@ -104,7 +109,7 @@ void text_add_error(struct text *text, int error)
 {
 	static const struct {
 		int error;
-		const char *words;
+		char words[40];
 	} known[] = {
 		{EPERM, "operation not permitted"},
 		{ENOENT, "no such file or folder"},
@@ -132,11 +137,20 @@ void text_add_error(struct text *text, int error)
 	text_add_number(text, (unsigned)error);
 }
 
+void signals_block(int one, int other)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, one);
+	sigaddset(&set, other);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void text_write(struct text *text, int fd)
 {
 	/* A closed pipe or a file that is full is no reason to die by a signal. */
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGXFSZ, SIG_IGN);
+	signals_block(SIGPIPE, SIGXFSZ);
 	text->bytes[text->length++] = '\n';
 	(void)!write(fd, text->bytes, text->length);
 }
@@ -159,11 +173,11 @@ void log_begin(struct text *text, int priority, const char *what, uid_t uid, con
 
 void log_send(const struct text *text)
 {
-	const struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct iovec bytes = {(char *)text->bytes, text->length};
+	const struct msghdr message = {.msg_name = &log, .msg_namelen = sizeof log, .msg_iov = &bytes, .msg_iovlen = 1};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0)
-		return;
-	(void)sendto(fd, text->bytes, text->length, MSG_NOSIGNAL, (const struct sockaddr *)&log, sizeof log);
-	close(fd);
+	if (fd >= 0)
+		(void)sendmsg(fd, &message, MSG_NOSIGNAL);
 }

@@ -1,4 +1,4 @@
-/* Lines for people and for the system's log. No stdio, no locale, no heap but libcap's. */
+/* Lines for people and for the system's log. No stdio, no locale, no heap. */
 #ifndef CAPWRAP_LOG_H
 #define CAPWRAP_LOG_H
 
@@ -24,11 +24,14 @@ void text_add_escaped(struct text *text, const char *foreign);
 /* Foreign words as one word of a shell command: bare where that is safe, else in $'...'. */
 void text_add_quoted(struct text *text, const char *foreign);
 
-/* The names of a capability set, joined by commas, by libcap; "none" for the empty set. */
+/* The names of a capability set as libcap has them, joined by commas; "none" for the empty set. */
 void text_add_capabilities(struct text *text, uint64_t capabilities);
 
 /* What errno means, in the words of this program where it knows any. */
 void text_add_error(struct text *text, int error);
+
+/* Blocks two signals for what remains of this process, and for what it executes. */
+void signals_block(int one, int other);
 
 /* Ends the line, and writes it to a descriptor: the last thing that a program does. */
 void text_write(struct text *text, int fd);
@@ -36,7 +39,8 @@ void text_write(struct text *text, int fd);
 /* Begins a line for the system's log: what happened, by whom, with which script. */
 void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script);
 
-/* Sends it. Fails silently: nobody must be able to stop a script by filling the log. */
+/* Sends it. Fails silently: nobody must be able to stop a script by filling the log. Leaves a descriptor to be closed at
+ * exec or at the end. */
 void log_send(const struct text *text);
 
 #endif

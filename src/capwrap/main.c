@@ -1,8 +1,8 @@
 /* capwrap: runs a script with exactly the capabilities that its own file is granted. capwrap(1) has the rules. */
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syslog.h>
 #include <unistd.h>
 
@@ -44,17 +44,6 @@ static void log_granted(const struct decision *decision, uid_t uid)
 	log_send(&text);
 }
 
-/* What the caller could send to have the script's memory written into a folder of the caller's. */
-static void signals_block(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
 /* Comes back only with a refusal. */
 static bool run(struct decision *decision, const struct call *call, struct refusal *refusal)
 {
@@ -67,27 +56,29 @@ static bool run(struct decision *decision, const struct call *call, struct refus
 	};
 	const char *environment[ENVIRONMENT_MAX];
 	const char *interpreter = decision->interpreter.found;
-	char **arguments = decision_arguments(decision, call);
+	char **arguments = mmap(NULL, decision_arguments_max(decision, call) * sizeof *arguments,
+		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	environment_build(environment, environ, decision->shebang.kept);
-	if (!arguments)
+	if (arguments == MAP_FAILED)
 		return refuse(refusal, EFFECT_MEMORY);
-	if (grant_take(&taking, refusal)) {
-		if (decision->saves_on_signal)
-			signals_block();
-		log_granted(decision, call->uid);
-		execve(interpreter, arguments, (char *const *)environment);
-		refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);
-	}
-	free(arguments);
-	return false;
+	decision_arguments(arguments, decision, call);
+	environment_build(environment, environ, decision->shebang.kept);
+	if (!grant_take(&taking, refusal))
+		return false;
+	/* What the caller could send to have the script's memory written into a folder of the caller's. */
+	if (decision->saves_on_signal)
+		signals_block(SIGUSR1, SIGUSR2);
+	log_granted(decision, call->uid);
+	execve(interpreter, arguments, (char *const *)environment);
+	return refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);
 }
 
 int main(int argc, char **argv)
 {
-	struct call call = {.script = ""};
-	struct decision decision;
-	struct refusal refusal;
+	/* Not on the stack, which the caller limits. */
+	static struct call call;
+	static struct decision decision;
+	static struct refusal refusal;
 	const char *real;
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 {
 	const char *step = step_name(path);
 	struct statx st;
-	struct statvfs fs;
+	struct statfs fs;
 	bool mount_root;
 
 	if (statx(AT_FDCWD, step, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO, &st) < 0)
@@ -40,9 +41,9 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 		st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 	if (!mount_root || S_ISLNK(path->mode) || path->nosuid)
 		return true;
-	if (statvfs(step, &fs) < 0)
+	if (statfs(step, &fs) < 0)
 		return refuse_about(refusal, reasons->step, step, errno);
-	if (fs.f_flag & ST_NOSUID) {
+	if (fs.f_flags & ST_NOSUID) {
 		refuse_about(refusal, reasons->nosuid, step, 0);
 		path->nosuid = true;
 	}
@@ -98,16 +99,13 @@ static bool link_follow(struct path *path, char *way, const char *rest, const st
 
 bool path_walk(struct path *path, const char *absolute, const struct path_reasons *reasons, struct refusal *refusal)
 {
-	char way[PATH_MAX];
-	const char *at = way;
+	char way[PATH_MAX]; /* from a link on */
+	const char *at = absolute;
 	unsigned links = 0;
 	bool loose = true;
 
 	*path->real = 0;
 	path->nosuid = false;
-	if (strlen(absolute) >= sizeof way)
-		return refuse_about(refusal, reasons->step, absolute, ENAMETOOLONG);
-	strcpy(way, absolute);
 	if (!step_look(path, reasons, refusal) || !folder_trust(path, &loose, reasons, refusal))
 		return false;
 

@@ -25,7 +25,7 @@ static void expand(struct text *text, const char *words, const struct refusal *r
 	}
 }
 
-const char *const rule_names[RULES] = {
+const char rule_names[RULES][12] = {
 	[RULE_CALL] = "call",
 	[RULE_PATH] = "path",
 	[RULE_FILE] = "file",
@@ -39,6 +39,13 @@ const char *const rule_names[RULES] = {
 	[RULE_EFFECT] = "effect",
 };
 
+/* None is too long. */
+#define ROOM(member) (sizeof((struct refusal_text *)0)->member)
+#define REFUSAL(name, rule, exit_code, words, command) \
+	_Static_assert(sizeof words <= ROOM(reason) && sizeof command <= ROOM(fix), #name);
+#include "refusals.h"
+#undef REFUSAL
+
 const struct refusal_text refusal_texts[REASONS] = {
 #define REFUSAL(name, rule, exit_code, reason, fix) {rule, exit_code, reason, fix},
 #include "refusals.h"
@@ -47,9 +54,12 @@ const struct refusal_text refusal_texts[REASONS] = {
 
 bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error)
 {
+	size_t length = strnlen(object, sizeof refusal->object - 1);
+
 	refusal->reason = reason;
 	refusal->error = error;
-	stpncpy(refusal->object, object, sizeof refusal->object - 1)[0] = 0;
+	memcpy(refusal->object, object, length);
+	refusal->object[length] = 0;
 	return false;
 }
 

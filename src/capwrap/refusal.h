@@ -46,12 +46,13 @@ bool refuse_about(struct refusal *refusal, enum reason reason, const char *objec
 struct refusal_text {
 	enum rule rule;
 	int exit_code;
-	const char *reason;
-	const char *fix;
+	char reason[128];
+	char fix[128 + sizeof SECURE_PATH]; /* which one of them names */
 };
 
+/* As all tables here they hold no pointers, which would have to be relocated at each start. */
 extern const struct refusal_text refusal_texts[REASONS];
-extern const char *const rule_names[RULES];
+extern const char rule_names[RULES][12];
 
 /* What went wrong, for a person's eyes; and what mends it, with paths quoted for a shell. `script` and `wrapper` are
  * the paths that the fix may name. */

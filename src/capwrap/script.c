@@ -2,8 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,12 +29,38 @@ static bool refuse_execution(const struct script *script, struct refusal *refusa
 	return refuse(refusal, (script->path.mode & any) ? EXECUTE_OTHERS : EXECUTE_DENIED);
 }
 
+/* The canonical path of whatever a path leads to, which opening so has no effect on. */
+static bool resolve(char real[PATH_MAX], const char *path)
+{
+	static const char folder[] = "/proc/self/fd/";
+	char link[sizeof folder + 10], *digit = link + sizeof folder - 1;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	ssize_t length;
+
+	if (fd < 0)
+		return false;
+	memcpy(link, folder, sizeof folder);
+	for (int rest = fd; rest >= 10; rest /= 10)
+		digit++;
+	digit[1] = 0;
+	for (int rest = fd; *digit != '/'; rest /= 10)
+		*digit-- = (char)('0' + rest % 10);
+	length = readlink(link, real, PATH_MAX);
+	close(fd);
+	if (length == PATH_MAX)
+		errno = ENAMETOOLONG;
+	if (length < 0 || length == PATH_MAX)
+		return false;
+	real[length] = 0;
+	return true;
+}
+
 bool script_open(struct script *script, const char *path, struct refusal *refusal)
 {
 	char real[PATH_MAX];
 	struct stat st;
 
-	if (!realpath(path, real))
+	if (!resolve(real, path))
 		return refuse(refusal, PATH_RESOLVE);
 	if (!path_walk(&script->path, real, &reasons, refusal) || script->path.nosuid)
 		return false;
@@ -69,7 +96,7 @@ static int execute_error(const struct script *script)
 
 bool script_executable(const struct script *script, struct refusal *refusal)
 {
-	struct statvfs fs;
+	struct statfs fs;
 
 	errno = execute_error(script);
 	switch (errno) {
@@ -78,7 +105,7 @@ bool script_executable(const struct script *script, struct refusal *refusal)
 	case ETXTBSY:
 		return refuse(refusal, EXECUTE_BUSY);
 	case EACCES:
-		if (!fstatvfs(script->fd, &fs) && fs.f_flag & ST_NOEXEC)
+		if (!fstatfs(script->fd, &fs) && fs.f_flags & ST_NOEXEC)
 			return refuse(refusal, EXECUTE_NOEXEC);
 		return refuse_execution(script, refusal);
 	default:

@@ -151,18 +151,18 @@ static bool has_word(const struct shebang *shebang, const char *word)
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal)
 {
 	static const struct {
-		const char *name;
-		const char *closed[3]; /* any of these closes it */
+		char name[8];
+		char closed[3][36]; /* any of these closes it */
 		enum reason reason;
 	} channels[] = {
 		{"node", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"nodejs", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
 		{"java", {"-XX:+DisableAttachMechanism"}, CHANNEL_JAVA},
 		{"java", {"-XX:+SuppressFatalErrorMessage"}, CHANNEL_JAVA_LOG},
-		{"make", {NULL}, CHANNEL_MAKE}, /* SHELL=PROGRAM, whatever stands before it */
-		{"gmake", {NULL}, CHANNEL_MAKE},
-		{"bmake", {NULL}, CHANNEL_MAKE},
-		{"R", {NULL}, CHANNEL_R}, /* --file=CODE, likewise */
+		{"make", {""}, CHANNEL_MAKE}, /* SHELL=PROGRAM, whatever stands before it */
+		{"gmake", {""}, CHANNEL_MAKE},
+		{"bmake", {""}, CHANNEL_MAKE},
+		{"R", {""}, CHANNEL_R}, /* --file=CODE, likewise */
 	};
 
 	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
@@ -170,7 +170,7 @@ bool shebang_channel(const struct shebang *shebang, const char *real, struct ref
 
 		for (size_t j = 0; j < shebang->count; j++)
 			named |= called(shebang->words[j], channels[i].name);
-		for (size_t j = 0; j < 3 && channels[i].closed[j]; j++)
+		for (size_t j = 0; j < 3 && *channels[i].closed[j]; j++)
 			closed |= has_word(shebang, channels[i].closed[j]);
 		if (named && !closed)
 			return refuse_about(refusal, channels[i].reason, channels[i].name, 0);

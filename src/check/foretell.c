@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -33,7 +34,7 @@ static uint64_t ceiling(const char *wrapper)
 
 	if (!getuid())
 		return bounding;
-	if (!file_capabilities_take(&file, cap_get_file(wrapper)) || file.rootid || statvfs(wrapper, &fs) < 0 ||
+	if (!file_capabilities_read(&file, wrapper, -1) || file.rootid || statvfs(wrapper, &fs) < 0 ||
 		fs.f_flag & ST_NOSUID || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0)
 		return 0;
 	/* Effective ones that are not all to be had make exec fail. */
@@ -138,7 +139,9 @@ void foretell(struct report *report, const char *path)
 
 	if (report->runs) {
 		report->effective = !decision->interpreter.file.present || decision->interpreter.file.effective;
-		report->command = decision_arguments(decision, &report->call);
+		report->command = malloc(decision_arguments_max(decision, &report->call) * sizeof *report->command);
+		if (report->command)
+			decision_arguments(report->command, decision, &report->call);
 		environment_build(report->environment, environ, decision->shebang.kept);
 		may_run_tell(report);
 		warnings_find(&report->warnings, decision);

@@ -1,6 +1,9 @@
 #include "grant.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/capability.h>
+#include <unistd.h>
 
 #include "unit.h"
 
@@ -53,28 +56,60 @@ START_TEST(contained)
 }
 END_TEST
 
-/* Bits that no kernel has yet are seen, too. */
+/* libcap puts them on a file, and what is read is what libcap says. */
 START_TEST(of_libcap)
 {
+	static const char *const texts[] = {
+		"cap_net_raw=i", "=", "all=i", "cap_net_raw=p", "cap_kill=pi", "cap_kill,cap_net_raw=ei", "cap_chown=p cap_kill=i",
+		"cap_checkpoint_restore=i", "cap_mac_override,cap_mac_admin=ip",
+	};
+	char path[] = "/tmp/capwrap-grant-XXXXXX";
+	int fd = mkstemp(path);
 	struct file_capabilities file;
-	cap_t caps = cap_init();
-	cap_value_t cap = 63;
 
-	ck_assert_int_eq(cap_set_flag(caps, CAP_INHERITABLE, 1, &cap, CAP_SET), 0);
-	cap = CAP_NET_RAW;
-	ck_assert_int_eq(cap_set_flag(caps, CAP_PERMITTED, 1, &cap, CAP_SET), 0);
-	ck_assert_int_eq(cap_set_nsowner(caps, 7), 0);
-	ck_assert(file_capabilities_take(&file, caps));
-	ck_assert(file.present);
-	ck_assert_uint_eq(file.inheritable, TOP);
-	ck_assert_uint_eq(file.permitted, NET);
-	ck_assert_uint_eq(file.rootid, 7);
-
-	errno = ENODATA;
-	ck_assert(file_capabilities_take(&file, NULL));
+	ck_assert_int_ge(fd, 0);
+	ck_assert(file_capabilities_read(&file, path, -1));
 	ck_assert(!file.present);
-	errno = EINVAL;
-	ck_assert(!file_capabilities_take(&file, NULL));
+	for (size_t i = 0; i < 2 * COUNT(texts); i++) {
+		cap_t caps = cap_from_text(texts[i / 2]);
+		uid_t rootid = i % 2 ? 70000 : 0;
+
+		ck_assert_int_eq(cap_set_nsowner(caps, rootid), 0);
+		ck_assert_int_eq(cap_set_fd(fd, caps), 0);
+		cap_free(caps);
+		caps = cap_get_fd(fd);
+		ck_assert(file_capabilities_read(&file, i % 3 ? path : NULL, fd));
+		ck_assert(file.present);
+		ck_assert_uint_eq(file.rootid, rootid);
+		for (cap_value_t cap = 0; cap < 64; cap++) {
+			cap_flag_value_t permitted = CAP_CLEAR, inheritable = CAP_CLEAR, effective = CAP_CLEAR;
+
+			cap_get_flag(caps, cap, CAP_PERMITTED, &permitted);
+			cap_get_flag(caps, cap, CAP_INHERITABLE, &inheritable);
+			cap_get_flag(caps, cap, CAP_EFFECTIVE, &effective);
+			ck_assert_int_eq(file.permitted >> cap & 1, permitted);
+			ck_assert_int_eq(file.inheritable >> cap & 1, inheritable);
+			ck_assert_int_eq(file.effective && (permitted || inheritable), effective);
+		}
+		cap_free(caps);
+	}
+	close(fd);
+	unlink(path);
+	ck_assert(!file_capabilities_read(&file, path, -1));
+}
+END_TEST
+
+START_TEST(names)
+{
+	for (cap_value_t cap = 0; cap < 41; cap++) {
+		struct text text = {.length = 0};
+		char *name = cap_to_name(cap);
+
+		text_add_capabilities(&text, UINT64_C(1) << cap);
+		text.bytes[text.length] = 0;
+		ck_assert_str_eq(text.bytes, name);
+		cap_free(name);
+	}
 }
 END_TEST
 
@@ -105,4 +140,4 @@ START_TEST(own_sets)
 }
 END_TEST
 
-TESTS("grant", grants, contained, of_libcap, ceiling, own_sets)
+TESTS("grant", grants, contained, of_libcap, names, ceiling, own_sets)

@@ -1,0 +1,405 @@
+/* As much of a C library as the wrapper needs: how a program begins, system calls, strings. A real one would spend more
+ * time on its own start than the wrapper on all of its rules. The headers are the system's, so the rest of the program
+ * does not know. Nothing here allocates. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+int main(int argc, char **argv);
+_Noreturn void start(long *stack);
+_Noreturn void __stack_chk_fail(void);
+
+char **environ;
+uintptr_t __stack_chk_guard;
+static int error;
+
+#ifdef __x86_64__
+__asm__(".pushsection .text._start,\"ax\"\n"
+	".globl _start\n"
+	"_start:\n"
+	"	xor %ebp, %ebp\n"
+	"	mov %rsp, %rdi\n"
+	"	and $-16, %rsp\n"
+	"	call start\n"
+	".popsection");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+#elif defined __aarch64__
+__asm__(".pushsection .text._start,\"ax\"\n"
+	".globl _start\n"
+	"_start:\n"
+	"	mov x29, #0\n"
+	"	mov x30, #0\n"
+	"	mov x0, sp\n"
+	"	bl start\n"
+	".popsection");
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+#else
+#error "no start and no system calls for this machine: -Dlibc=static or -Dlibc=shared"
+#endif
+
+/* Never returns, so that it may set what its callers would be checked by. */
+_Noreturn void start(long *stack)
+{
+	char **argv = (char **)(stack + 1), **end;
+	const Elf64_auxv_t *known;
+
+	environ = end = argv + *stack + 1;
+	while (*end)
+		end++;
+	known = (const Elf64_auxv_t *)(end + 1);
+	while (known->a_type != AT_RANDOM && known->a_type != AT_NULL)
+		known++;
+	if (known->a_type == AT_RANDOM)
+		memcpy(&__stack_chk_guard, (const void *)known->a_un.a_val, sizeof __stack_chk_guard);
+	kernel(SYS_exit_group, main((int)*stack, argv), 0, 0, 0, 0, 0);
+	__builtin_unreachable();
+}
+
+_Noreturn void __stack_chk_fail(void)
+{
+	__builtin_trap();
+}
+
+int *__errno_location(void)
+{
+	return &error;
+}
+
+/* A system call as C has it: -1 and errno. */
+static long call(long number, long a, long b, long c, long d, long e, long f)
+{
+	long result = kernel(number, a, b, c, d, e, f);
+
+	if (result < 0 && result > -4096) {
+		error = (int)-result;
+		return -1;
+	}
+	return result;
+}
+
+#define CALL(number, ...) CALL_(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define CALL_(number, a, b, c, d, e, f, ...) \
+	call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+long syscall(long number, ...)
+{
+	long given[6];
+	va_list list;
+
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		given[i] = va_arg(list, long);
+	va_end(list);
+	return CALL(number, given[0], given[1], given[2], given[3], given[4], given[5]);
+}
+
+int prctl(int option, ...)
+{
+	long given[4];
+	va_list list;
+
+	va_start(list, option);
+	for (int i = 0; i < 4; i++)
+		given[i] = va_arg(list, long);
+	va_end(list);
+	return (int)CALL(SYS_prctl, option, given[0], given[1], given[2], given[3]);
+}
+
+int open(const char *path, int flags, ...)
+{
+	return (int)CALL(SYS_openat, AT_FDCWD, path, flags);
+}
+
+int close(int fd)
+{
+	return (int)CALL(SYS_close, fd);
+}
+
+int fcntl(int fd, int command, ...)
+{
+	return (int)CALL(SYS_fcntl, fd, command);
+}
+
+ssize_t read(int fd, void *bytes, size_t size)
+{
+	return CALL(SYS_read, fd, bytes, size);
+}
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
+{
+	return CALL(SYS_pread64, fd, bytes, size, offset);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+	return CALL(SYS_write, fd, bytes, size);
+}
+
+ssize_t readlink(const char *path, char *target, size_t size)
+{
+	return CALL(SYS_readlinkat, AT_FDCWD, path, target, size);
+}
+
+int access(const char *path, int mode)
+{
+	return (int)CALL(SYS_faccessat, AT_FDCWD, path, mode);
+}
+
+int stat(const char *path, struct stat *st)
+{
+	return (int)CALL(SYS_newfstatat, AT_FDCWD, path, st);
+}
+
+int fstat(int fd, struct stat *st)
+{
+	return (int)CALL(SYS_fstat, fd, st);
+}
+
+/* Before Linux 4.11 there is only the older call, which does not tell where a mount begins. */
+int statx(int folder, const char *path, int flags, unsigned mask, struct statx *x)
+{
+	struct stat st;
+
+	if (!CALL(SYS_statx, folder, path, flags, mask, x))
+		return 0;
+	if (error != ENOSYS || CALL(SYS_newfstatat, folder, path, &st, flags) < 0)
+		return -1;
+	*x = (struct statx){
+		.stx_mask = STATX_BASIC_STATS,
+		.stx_mode = (uint16_t)st.st_mode,
+		.stx_uid = st.st_uid,
+		.stx_ino = st.st_ino,
+		.stx_dev_major = major(st.st_dev),
+		.stx_dev_minor = minor(st.st_dev),
+	};
+	return 0;
+}
+
+int statfs(const char *path, struct statfs *fs)
+{
+	return (int)CALL(SYS_statfs, path, fs);
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	return (int)CALL(SYS_fstatfs, fd, fs);
+}
+
+ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
+{
+	return CALL(SYS_getxattr, path, name, value, size);
+}
+
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	return CALL(SYS_fgetxattr, fd, name, value, size);
+}
+
+void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+	return (void *)CALL(SYS_mmap, address, size, protection, flags, fd, offset);
+}
+
+int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return (int)CALL(SYS_execve, path, argv, envp);
+}
+
+pid_t getpid(void)
+{
+	return (pid_t)CALL(SYS_getpid, 0);
+}
+
+int getresuid(uid_t *real, uid_t *effective, uid_t *saved)
+{
+	return (int)CALL(SYS_getresuid, real, effective, saved);
+}
+
+int getresgid(gid_t *real, gid_t *effective, gid_t *saved)
+{
+	return (int)CALL(SYS_getresgid, real, effective, saved);
+}
+
+mode_t umask(mode_t mask)
+{
+	return (mode_t)CALL(SYS_umask, mask);
+}
+
+int socket(int family, int type, int protocol)
+{
+	return (int)CALL(SYS_socket, family, type, protocol);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	return CALL(SYS_sendmsg, fd, message, flags);
+}
+
+int sigemptyset(sigset_t *set)
+{
+	memset(set, 0, sizeof *set);
+	return 0;
+}
+
+int sigaddset(sigset_t *set, int number)
+{
+	*(unsigned long *)set |= 1UL << (number - 1);
+	return 0;
+}
+
+int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return (int)CALL(SYS_rt_sigprocmask, how, set, old, sizeof(unsigned long));
+}
+
+void *memset(void *bytes, int value, size_t size)
+{
+	for (char *byte = bytes; size--;)
+		*byte++ = (char)value;
+	return bytes;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+	const char *source = from;
+
+	for (char *byte = to; size--;)
+		*byte++ = *source++;
+	return to;
+}
+
+void *memchr(const void *bytes, int value, size_t size)
+{
+	for (const char *byte = bytes; size--; byte++)
+		if (*byte == (char)value)
+			return (void *)byte;
+	return NULL;
+}
+
+int memcmp(const void *one, const void *other, size_t size)
+{
+	const unsigned char *left = one, *right = other;
+
+	for (; size--; left++, right++)
+		if (*left != *right)
+			return *left - *right;
+	return 0;
+}
+
+size_t strnlen(const char *text, size_t most)
+{
+	size_t length = 0;
+
+	while (length < most && text[length])
+		length++;
+	return length;
+}
+
+size_t strlen(const char *text)
+{
+	return strnlen(text, SIZE_MAX);
+}
+
+char *strcpy(char *restrict to, const char *restrict from)
+{
+	return memcpy(to, from, strlen(from) + 1);
+}
+
+int strncmp(const char *one, const char *other, size_t most)
+{
+	while (most && *one && *one == *other)
+		one++, other++, most--;
+	return most ? (unsigned char)*one - (unsigned char)*other : 0;
+}
+
+int strcmp(const char *one, const char *other)
+{
+	return strncmp(one, other, SIZE_MAX);
+}
+
+char *strchr(const char *text, int byte)
+{
+	while (*text && *text != (char)byte)
+		text++;
+	return *text == (char)byte ? (char *)text : NULL;
+}
+
+char *strrchr(const char *text, int byte)
+{
+	const char *end = text + strlen(text);
+
+	while (end > text && *end != (char)byte)
+		end--;
+	return *end == (char)byte ? (char *)end : NULL;
+}
+
+size_t strspn(const char *text, const char *accepted)
+{
+	size_t length = 0;
+
+	while (text[length] && strchr(accepted, text[length]))
+		length++;
+	return length;
+}
+
+size_t strcspn(const char *text, const char *rejected)
+{
+	size_t length = 0;
+
+	while (!strchr(rejected, text[length]))
+		length++;
+	return length;
+}
+
+char *strstr(const char *text, const char *part)
+{
+	size_t length = strlen(part);
+
+	for (; strncmp(text, part, length); text++)
+		if (!*text)
+			return NULL;
+	return (char *)text;
+}
