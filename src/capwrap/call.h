@@ -17,9 +17,14 @@ struct call {
 	uid_t uid;
 	uint64_t permitted;  /* what the kernel gave the wrapper: the ceiling */
 	const char *wrapper; /* its path */
-	struct stat self;    /* and its file */
+	struct statx self;   /* and its file */
 };
 
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal);
+
+/* Which program is this? Where the kernel executed the script itself, by the canonical path that it was found to have,
+ * it is the one that the script's first line names: nobody but root could have changed either since. Otherwise, as when
+ * called by hand, /proc tells. */
+bool call_self(struct call *call, const char *script, const char *named, struct refusal *refusal);
 
 #endif

@@ -48,8 +48,7 @@ static bool programs_trust(struct decision *decision, const struct call *call, s
 {
 	const struct shebang *shebang = &decision->shebang;
 	const struct interpreter *interpreter = &decision->interpreter;
-	struct interpreter next;
-	struct shebang nested;
+	struct interpreter *next = &decision->next;
 	size_t word = 0;
 
 	decision->saves_on_signal = false;
@@ -61,16 +60,16 @@ static bool programs_trust(struct decision *decision, const struct call *call, s
 			!behind_env(shebang, interpreter->path.real, &word, refusal))
 			return false;
 		if (!word) {
-			if (!interpreter_head(interpreter, &script, &nested, refusal))
+			if (!interpreter_head(interpreter, &script, &decision->nested, refusal))
 				return false;
 			if (!script)
 				return true;
-			shebang = &nested;
+			shebang = &decision->nested;
 		}
-		if (!interpreter_find(&next, shebang->words[word], refusal) ||
-			!interpreter_trust(&next, &call->self, decision->grant, refusal))
+		if (!interpreter_find(next, shebang->words[word], refusal) ||
+			!interpreter_trust(next, &decision->script.path, &call->self, decision->grant, refusal))
 			return false;
-		interpreter = &next;
+		interpreter = next;
 	}
 	return refuse_about(refusal, INTERPRETER_EXEC, interpreter->found, ELOOP);
 }
@@ -80,11 +79,11 @@ bool decide_run(struct decision *decision, const struct call *call, struct refus
 	struct shebang *shebang = &decision->shebang;
 	struct interpreter *interpreter = &decision->interpreter;
 
-	return shebang_of(shebang, &call->self, call->line, refusal) &&
+	return shebang_of(shebang, call->wrapper, &call->self, call->line, refusal) &&
 		shebang_parse(shebang, refusal) &&
 		grant_read(&decision->grant, decision->script.fd, refusal) &&
 		interpreter_find(interpreter, shebang->words[0], refusal) &&
-		interpreter_trust(interpreter, &call->self, decision->grant, refusal) &&
+		interpreter_trust(interpreter, &decision->script.path, &call->self, decision->grant, refusal) &&
 		(!shebang->contain || interpreter_contains(interpreter, decision->grant, refusal)) &&
 		programs_trust(decision, call, refusal) &&
 		grant_below_ceiling(decision->grant, call->permitted, call->wrapper, refusal);

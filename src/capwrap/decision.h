@@ -7,17 +7,21 @@
 #include <stdint.h>
 
 #include "call.h"
+#include "environment.h"
 #include "interpreter.h"
 #include "refusal.h"
 #include "script.h"
 #include "shebang.h"
 
 struct decision {
-	struct script script;
 	struct shebang shebang;
 	uint64_t grant;
+	bool saves_on_signal; /* does the interpreter, or what it starts? See shebang.h */
+	struct script script;
+	struct interpreter next; /* what is started on the way, the last of it */
+	const char *environment[ENVIRONMENT_MAX];
 	struct interpreter interpreter;
-	bool saves_on_signal; /* does it, or what it starts? See shebang.h */
+	struct shebang nested;
 };
 
 /* What can be said of the file alone: path, file, execute, and what its first line names. */

@@ -66,11 +66,11 @@ bool environment_steers_loader(const char *name)
 	return starts(name, "LD_") || starts(name, "MALLOC_");
 }
 
-/* The entry of that name, where there is one so far. */
-static bool has(const char *const built[], const char *entry, size_t length)
+/* Is there an entry of that name among the first `count`? */
+static bool has(const char *const built[], size_t count, const char *entry, size_t length)
 {
-	for (; *built; built++)
-		if (!strncmp(*built, entry, length + 1))
+	for (size_t i = 0; i < count; i++)
+		if (!strncmp(built[i], entry, length + 1))
 			return true;
 	return false;
 }
@@ -103,9 +103,8 @@ static bool is_sane(const char *entry, const char *value)
 
 void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], char *const kept[])
 {
-	size_t count = 0;
+	size_t count = 0, callers;
 
-	built[0] = NULL;
 	for (; *given && count < ENVIRONMENT_MAX - 1 - FIXED; given++) {
 		const char *value = strchr(*given, '=');
 		size_t length = value ? (size_t)(value - *given) : 0;
@@ -113,15 +112,12 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 		if (!value || !(is_kept(*given, length, kept) ||
 				      (is_allowed(*given, length) && is_sane(*given, value + 1))))
 			continue;
-		if (has(built, *given, length))
-			continue;
-		built[count++] = *given;
-		built[count] = NULL;
+		if (!has(built, count, *given, length))
+			built[count++] = *given;
 	}
-	for (const char *entry = fixed; *entry; entry += strlen(entry) + 1) {
-		if (has(built, entry, strcspn(entry, "=")))
-			continue;
-		built[count++] = entry;
-		built[count] = NULL;
-	}
+	callers = count;
+	for (const char *entry = fixed; *entry; entry += strlen(entry) + 1)
+		if (!has(built, callers, entry, (size_t)(strchr(entry, '=') - entry)))
+			built[count++] = entry;
+	built[count] = NULL;
 }

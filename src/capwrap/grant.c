@@ -141,17 +141,17 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 	return refuse_capabilities(refusal, CEILING_WITHHELD, missing, "");
 }
 
+/* Where nothing is permitted or inheritable but the grant, nothing else can be ambient any more. */
 static bool ambient_set(uint64_t mask)
 {
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return false;
+	if (!mask)
+		return !prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int cap = 0; cap < CAPS; cap++)
 		if (mask & BIT(cap) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return false;
 	return true;
 }
 
-/* What is not permitted cannot be ambient: nothing but the grant has to be looked at. */
 static bool ambient_is(uint64_t mask, uint64_t grant)
 {
 	for (int cap = 0; cap < CAPS; cap++)
@@ -161,41 +161,52 @@ static bool ambient_is(uint64_t mask, uint64_t grant)
 	return true;
 }
 
+/* No core dump, nor one down a pipe, which a limit of 0 would let through. */
+static bool core_limit(void)
+{
+	const uint64_t one[] = {1, 1}; /* struct rlimit64, whatever the headers think of it */
+
+	return !syscall(SYS_prlimit64, 0, RLIMIT_CORE, one, NULL);
+}
+
+/* Uid 0 would get every capability at exec. */
+static bool root_narrow(void)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+
+	return bits >= 0 && !prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0);
+}
+
 bool grant_take(const struct taking *taking, struct refusal *refusal)
 {
-	const struct rlimit64 one = {1, 1};
 	const struct sets wanted = {.permitted = taking->grant, .inheritable = taking->grant};
 	const uint64_t helpers = (BIT(CAP_SETPCAP) | BIT(CAP_SYS_RESOURCE)) & taking->permitted;
 	const uint64_t ambient = taking->ambient ? taking->grant : 0;
 	struct sets sets;
 
-	/* 1. For the next two steps only: a core limit of 0 and root's securebits ask for a capability. */
-	if (!sets_set(&(struct sets){.permitted = taking->permitted, .effective = helpers}))
-		return refuse(refusal, EFFECT_SETS);
-
-	/* 2. What the script makes, nobody else writes to. No core dump, nor one down a pipe, which a limit of 0 would
-	 *    let through; without CAP_SYS_RESOURCE a limit that is 0 by now can't be mended. */
+	/* 1. What the script makes, nobody else writes to. */
 	umask(umask(S_IRWXO) | S_IWGRP | S_IWOTH);
-	if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, &one, NULL) < 0 && errno != EPERM)
-		return refuse(refusal, EFFECT_CORE);
 
-	/* 3. Uid 0 would get every capability at exec. */
-	if (taking->root) {
-		int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
-
-		if (bits < 0 || prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0) < 0)
+	/* 2. A core limit that is 0 by now and root's securebits ask for a capability; without one the limit can't be
+	 *    mended. */
+	if (!core_limit() || taking->root) {
+		if (!sets_set(&(struct sets){.permitted = taking->permitted, .effective = helpers}))
+			return refuse(refusal, EFFECT_SETS);
+		if (!core_limit() && errno != EPERM)
+			return refuse(refusal, EFFECT_CORE);
+		if (taking->root && !root_narrow())
 			return refuse(refusal, EFFECT_NOROOT);
 	}
 
-	/* 4. Nothing but the grant, and that not effective: exec raises what is ambient. */
+	/* 3. Nothing but the grant, and that not effective: exec raises what is ambient. */
 	if (!sets_set(&wanted) || !ambient_set(ambient))
 		return refuse(refusal, EFFECT_SETS);
 
-	/* 5. Nothing that the script starts gains more. */
+	/* 4. Nothing that the script starts gains more. */
 	if (taking->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return refuse(refusal, EFFECT_NO_NEW_PRIVS);
 
-	/* 6. What came of it. */
+	/* 5. What came of it. */
 	if (!sets_get(&sets) || sets.permitted != wanted.permitted || sets.inheritable != wanted.inheritable ||
 		sets.effective || !ambient_is(ambient, taking->grant))
 		return refuse(refusal, EFFECT_DIFFER);

@@ -57,30 +57,30 @@ bool interpreter_find(struct interpreter *interpreter, const char *word, struct 
 	return absent ? refuse_about(refusal, INTERPRETER_ABSENT, word, 0) : false;
 }
 
-bool interpreter_trust(struct interpreter *interpreter, const struct stat *self, uint64_t grant,
-	struct refusal *refusal)
+bool interpreter_trust(struct interpreter *interpreter, const struct path *script, const struct statx *self,
+	uint64_t grant, struct refusal *refusal)
 {
 	struct path *path = &interpreter->path;
 
-	if (!path_walk(path, interpreter->found, &reasons, refusal) || path->nosuid)
+	if (!path_walk(path, interpreter->found, script, &reasons, refusal) || path->nosuid)
 		return false;
-	if (!S_ISREG(path->mode))
+	if (!S_ISREG(path->file.stx_mode))
 		return refuse_about(refusal, INTERPRETER_TYPE, interpreter->found, 0);
-	if (path->owner)
+	if (path->file.stx_uid)
 		return refuse_about(refusal, INTERPRETER_OWNER, path->real, 0);
-	if (path_writable(path->mode))
+	if (path_writable(path->file.stx_mode))
 		return refuse_about(refusal, INTERPRETER_WRITABLE, path->real, 0);
-	if (path->device == self->st_dev && path->inode == self->st_ino)
+	if (file_same(&path->file, self))
 		return refuse_about(refusal, INTERPRETER_SELF, path->real, 0);
-	if (path->mode & (S_ISUID | S_ISGID))
+	if (path->file.stx_mode & (S_ISUID | S_ISGID))
 		return refuse_about(refusal, INTERPRETER_SETID, path->real, 0);
 
 	/* Any file capabilities make the kernel drop the ambient set. */
+	if (file_capabilities_read(&interpreter->file, path->real, -1) &&
+		(!interpreter->file.present || grant_contained(grant, &interpreter->file)))
+		return true;
 	refusal->capabilities = grant;
-	if (!file_capabilities_read(&interpreter->file, path->real, -1) ||
-		(interpreter->file.present && !grant_contained(grant, &interpreter->file)))
-		return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
-	return true;
+	return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
 }
 
 bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,

@@ -2,7 +2,6 @@
 #ifndef CAPWRAP_INTERPRETER_H
 #define CAPWRAP_INTERPRETER_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -13,17 +12,18 @@
 #include "shebang.h"
 
 struct interpreter {
-	char found[PATH_MAX]; /* as the line or the secure path has it: a virtual environment is known by its link */
-	struct path path;
+	/* As the line or the secure path has it: a virtual environment is known by its link. */
+	char found[sizeof SECURE_PATH + SHEBANG_MAX];
 	struct file_capabilities file;
+	struct path path;
 };
 
 /* Finds it: a bare name in the secure path, never in PATH. */
 bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal);
 
 /* Trusts it: every hop, the file, and what it would do with the grant. `self` is the wrapper. */
-bool interpreter_trust(struct interpreter *interpreter, const struct stat *self, uint64_t grant,
-	struct refusal *refusal);
+bool interpreter_trust(struct interpreter *interpreter, const struct path *script, const struct statx *self,
+	uint64_t grant, struct refusal *refusal);
 
 /* Is it a script? Then takes its own first line apart. */
 bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define LOG_SOCKET "/dev/log"
+
 static const char cut[] = " [cut]";
 
 #define ROOM (TEXT_SIZE - sizeof cut)
@@ -155,6 +157,11 @@ void text_write(struct text *text, int fd)
 	(void)!write(fd, text->bytes, text->length);
 }
 
+bool log_listens(void)
+{
+	return !access(LOG_SOCKET, W_OK);
+}
+
 /* By hand, since syslog(3) reads time zones and may open files and wait. */
 void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script)
 {
@@ -173,7 +180,7 @@ void log_begin(struct text *text, int priority, const char *what, uid_t uid, con
 
 void log_send(const struct text *text)
 {
-	struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = LOG_SOCKET};
 	struct iovec bytes = {(char *)text->bytes, text->length};
 	const struct msghdr message = {.msg_name = &log, .msg_namelen = sizeof log, .msg_iov = &bytes, .msg_iovlen = 1};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

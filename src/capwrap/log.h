@@ -2,6 +2,7 @@
 #ifndef CAPWRAP_LOG_H
 #define CAPWRAP_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -35,6 +36,9 @@ void signals_block(int one, int other);
 
 /* Ends the line, and writes it to a descriptor: the last thing that a program does. */
 void text_write(struct text *text, int fd);
+
+/* Does anybody log? Asking costs less than making a line and a socket for nobody. */
+bool log_listens(void);
 
 /* Begins a line for the system's log: what happened, by whom, with which script. */
 void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script);

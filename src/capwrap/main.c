@@ -32,21 +32,35 @@ static int tell(const char *text)
 	return write(STDOUT_FILENO, text, strlen(text)) < 0 ? 125 : 0;
 }
 
-static void log_granted(const struct decision *decision, uid_t uid)
-{
+/* All that is large: not on the stack, which the caller limits, and what is always used on few pages. */
+struct program {
+	struct call call;
+	struct decision decision;
+	struct refusal refusal;
 	struct text text;
+};
 
-	log_begin(&text, LOG_INFO, "granted", uid, decision->script.path.real);
-	text_add(&text, " capabilities=");
-	text_add_capabilities(&text, decision->grant);
-	text_add(&text, " interpreter=");
-	text_add_quoted(&text, decision->interpreter.found);
-	log_send(&text);
+static void log_granted(struct program *program)
+{
+	const struct decision *decision = &program->decision;
+	struct text *text = &program->text;
+
+	if (!log_listens())
+		return;
+	log_begin(text, LOG_INFO, "granted", program->call.uid, decision->script.path.real);
+	text_add(text, " capabilities=");
+	text_add_capabilities(text, decision->grant);
+	text_add(text, " interpreter=");
+	text_add_quoted(text, decision->interpreter.found);
+	log_send(text);
 }
 
 /* Comes back only with a refusal. */
-static bool run(struct decision *decision, const struct call *call, struct refusal *refusal)
+static bool run(struct program *program)
 {
+	struct decision *decision = &program->decision;
+	const struct call *call = &program->call;
+	struct refusal *refusal = &program->refusal;
 	const struct taking taking = {
 		.grant = decision->grant,
 		.permitted = call->permitted,
@@ -54,31 +68,35 @@ static bool run(struct decision *decision, const struct call *call, struct refus
 		.root = call->uid == 0,
 		.no_new_privs = decision->shebang.no_new_privs,
 	};
-	const char *environment[ENVIRONMENT_MAX];
 	const char *interpreter = decision->interpreter.found;
-	char **arguments = mmap(NULL, decision_arguments_max(decision, call) * sizeof *arguments,
-		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *few[64], **arguments = few;
+	size_t count = decision_arguments_max(decision, call);
 
+	if (count > sizeof few / sizeof *few)
+		arguments = mmap(NULL, count * sizeof *arguments, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arguments == MAP_FAILED)
 		return refuse(refusal, EFFECT_MEMORY);
 	decision_arguments(arguments, decision, call);
-	environment_build(environment, environ, decision->shebang.kept);
+	environment_build(decision->environment, environ, decision->shebang.kept);
 	if (!grant_take(&taking, refusal))
 		return false;
+	/* Ignored by the caller, it would hide from the script how its children end. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	/* What the caller could send to have the script's memory written into a folder of the caller's. */
 	if (decision->saves_on_signal)
 		signals_block(SIGUSR1, SIGUSR2);
-	log_granted(decision, call->uid);
-	execve(interpreter, arguments, (char *const *)environment);
+	log_granted(program);
+	execve(interpreter, arguments, (char *const *)decision->environment);
 	return refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);
 }
 
 int main(int argc, char **argv)
 {
-	/* Not on the stack, which the caller limits. */
-	static struct call call;
-	static struct decision decision;
-	static struct refusal refusal;
+	static struct program program;
+	struct call *call = &program.call;
+	struct decision *decision = &program.decision;
+	struct refusal *refusal = &program.refusal;
 	const char *real;
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
@@ -86,13 +104,14 @@ int main(int argc, char **argv)
 	if (argc == 2 && !strcmp(argv[1], "--version"))
 		return tell("capwrap " VERSION "\n");
 
-	if (call_read(&call, argc, argv, &refusal) &&
-		decide_script(&decision, call.script, &refusal) &&
-		decide_run(&decision, &call, &refusal))
-		run(&decision, &call, &refusal);
+	if (call_read(call, argc, argv, refusal) &&
+		decide_script(decision, call->script, refusal) &&
+		call_self(call, decision->script.path.real, decision->shebang.wrapper, refusal) &&
+		decide_run(decision, call, refusal))
+		run(&program);
 
-	real = refusal_texts[refusal.reason].rule > RULE_PATH ? decision.script.path.real : call.script;
-	refusal_log(&refusal, call.uid, real);
-	refusal_print(&refusal, call.script, real);
-	return refusal_texts[refusal.reason].exit_code;
+	real = refusal_texts[refusal->reason].rule > RULE_PATH ? decision->script.path.real : call->script;
+	refusal_log(refusal, call->uid, real);
+	refusal_print(refusal, call->script, real);
+	return refusal_texts[refusal->reason].exit_code;
 }

@@ -1,6 +1,6 @@
-/* As much of a C library as the wrapper needs: how a program begins, system calls, strings. A real one would spend more
- * time on its own start than the wrapper on all of its rules. The headers are the system's, so the rest of the program
- * does not know. Nothing here allocates. */
+/* As much of a C library as the wrapper needs, on x86_64: how a program begins, system calls, strings. A real one spends
+ * more time on its own start than the wrapper on all of its rules. The headers are the system's, so that the rest of the
+ * program need not know. Nothing is allocated, and nothing is relocated: there must be no pointer in constant data. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,7 +16,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -26,8 +26,12 @@ _Noreturn void __stack_chk_fail(void);
 char **environ;
 uintptr_t __stack_chk_guard;
 static int error;
+static const Elf64_auxv_t *auxiliary;
 
-#ifdef __x86_64__
+#if !defined __x86_64__ || defined __ILP32__
+#error "no start and no system calls for this machine: -Dlibc=static or -Dlibc=shared"
+#endif
+
 __asm__(".pushsection .text._start,\"ax\"\n"
 	".globl _start\n"
 	"_start:\n"
@@ -50,50 +54,26 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return result;
 }
-#elif defined __aarch64__
-__asm__(".pushsection .text._start,\"ax\"\n"
-	".globl _start\n"
-	"_start:\n"
-	"	mov x29, #0\n"
-	"	mov x30, #0\n"
-	"	mov x0, sp\n"
-	"	bl start\n"
-	".popsection");
 
-static long kernel(long number, long a, long b, long c, long d, long e, long f)
+unsigned long getauxval(unsigned long type)
 {
-	register long x8 __asm__("x8") = number;
-	register long x0 __asm__("x0") = a;
-	register long x1 __asm__("x1") = b;
-	register long x2 __asm__("x2") = c;
-	register long x3 __asm__("x3") = d;
-	register long x4 __asm__("x4") = e;
-	register long x5 __asm__("x5") = f;
+	const Elf64_auxv_t *entry = auxiliary;
 
-	__asm__ volatile("svc 0"
-			 : "+r"(x0)
-			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-			 : "memory");
-	return x0;
+	while (entry->a_type != type && entry->a_type != AT_NULL)
+		entry++;
+	return entry->a_un.a_val;
 }
-#else
-#error "no start and no system calls for this machine: -Dlibc=static or -Dlibc=shared"
-#endif
 
 /* Never returns, so that it may set what its callers would be checked by. */
 _Noreturn void start(long *stack)
 {
 	char **argv = (char **)(stack + 1), **end;
-	const Elf64_auxv_t *known;
 
 	environ = end = argv + *stack + 1;
 	while (*end)
 		end++;
-	known = (const Elf64_auxv_t *)(end + 1);
-	while (known->a_type != AT_RANDOM && known->a_type != AT_NULL)
-		known++;
-	if (known->a_type == AT_RANDOM)
-		memcpy(&__stack_chk_guard, (const void *)known->a_un.a_val, sizeof __stack_chk_guard);
+	auxiliary = (const Elf64_auxv_t *)(end + 1);
+	memcpy(&__stack_chk_guard, (const void *)getauxval(AT_RANDOM), sizeof __stack_chk_guard);
 	kernel(SYS_exit_group, main((int)*stack, argv), 0, 0, 0, 0, 0);
 	__builtin_unreachable();
 }
@@ -188,17 +168,8 @@ int access(const char *path, int mode)
 	return (int)CALL(SYS_faccessat, AT_FDCWD, path, mode);
 }
 
-int stat(const char *path, struct stat *st)
-{
-	return (int)CALL(SYS_newfstatat, AT_FDCWD, path, st);
-}
-
-int fstat(int fd, struct stat *st)
-{
-	return (int)CALL(SYS_fstat, fd, st);
-}
-
-/* Before Linux 4.11 there is only the older call, which does not tell where a mount begins. */
+/* Before Linux 4.11 there is only the older call, which does not tell where a mount begins. The device is for comparison
+ * only. */
 int statx(int folder, const char *path, int flags, unsigned mask, struct statx *x)
 {
 	struct stat st;
@@ -208,12 +179,11 @@ int statx(int folder, const char *path, int flags, unsigned mask, struct statx *
 	if (error != ENOSYS || CALL(SYS_newfstatat, folder, path, &st, flags) < 0)
 		return -1;
 	*x = (struct statx){
-		.stx_mask = STATX_BASIC_STATS,
 		.stx_mode = (uint16_t)st.st_mode,
 		.stx_uid = st.st_uid,
 		.stx_ino = st.st_ino,
-		.stx_dev_major = major(st.st_dev),
-		.stx_dev_minor = minor(st.st_dev),
+		.stx_dev_major = (uint32_t)(st.st_dev >> 32),
+		.stx_dev_minor = (uint32_t)st.st_dev,
 	};
 	return 0;
 }
@@ -253,16 +223,6 @@ pid_t getpid(void)
 	return (pid_t)CALL(SYS_getpid, 0);
 }
 
-int getresuid(uid_t *real, uid_t *effective, uid_t *saved)
-{
-	return (int)CALL(SYS_getresuid, real, effective, saved);
-}
-
-int getresgid(gid_t *real, gid_t *effective, gid_t *saved)
-{
-	return (int)CALL(SYS_getresgid, real, effective, saved);
-}
-
 mode_t umask(mode_t mask)
 {
 	return (mode_t)CALL(SYS_umask, mask);
@@ -290,6 +250,13 @@ int sigaddset(sigset_t *set, int number)
 	return 0;
 }
 
+void (*signal(int number, void (*handler)(int)))(int)
+{
+	const uintptr_t action[] = {(uintptr_t)handler, 0, 0, 0};
+
+	return (void (*)(int))CALL(SYS_rt_sigaction, number, action, NULL, sizeof(unsigned long));
+}
+
 int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return (int)CALL(SYS_rt_sigprocmask, how, set, old, sizeof(unsigned long));
@@ -308,6 +275,20 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
 
 	for (char *byte = to; size--;)
 		*byte++ = *source++;
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+	const char *source = from;
+	char *target = to;
+
+	if (target < source)
+		while (size--)
+			*target++ = *source++;
+	else
+		while (size--)
+			target[size] = source[size];
 	return to;
 }
 

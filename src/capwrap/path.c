@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define LINKS_MAX 40 /* as the kernel has it */
@@ -14,6 +13,17 @@
 bool path_writable(mode_t mode)
 {
 	return mode & (S_IWGRP | S_IWOTH);
+}
+
+bool file_look(struct statx *file, int folder, const char *path, int flags)
+{
+	return !statx(folder, path, flags, STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO, file);
+}
+
+bool file_same(const struct statx *one, const struct statx *other)
+{
+	return one->stx_dev_major == other->stx_dev_major && one->stx_dev_minor == other->stx_dev_minor &&
+		one->stx_ino == other->stx_ino;
 }
 
 static const char *step_name(const struct path *path)
@@ -25,21 +35,17 @@ static const char *step_name(const struct path *path)
 static bool step_look(struct path *path, const struct path_reasons *reasons, struct refusal *refusal)
 {
 	const char *step = step_name(path);
-	struct statx st;
+	struct statx *file = &path->file;
 	struct statfs fs;
 	bool mount_root;
 
-	if (statx(AT_FDCWD, step, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_MODE | STATX_UID | STATX_INO, &st) < 0)
+	if (!file_look(file, AT_FDCWD, step, AT_SYMLINK_NOFOLLOW))
 		return refuse_about(refusal, reasons->step, step, errno);
-	path->device = makedev(st.stx_dev_major, st.stx_dev_minor);
-	path->inode = st.stx_ino;
-	path->owner = st.stx_uid;
-	path->mode = st.stx_mode;
 
 	/* Before Linux 5.8 the kernel does not tell where a mount begins: it may be anywhere. */
-	mount_root = !*path->real || !(st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
-		st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-	if (!mount_root || S_ISLNK(path->mode) || path->nosuid)
+	mount_root = !*path->real || !(file->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+		file->stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	if (!mount_root || S_ISLNK(path->file.stx_mode) || path->nosuid)
 		return true;
 	if (statfs(step, &fs) < 0)
 		return refuse_about(refusal, reasons->step, step, errno);
@@ -54,12 +60,12 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 static bool folder_trust(const struct path *path, bool *loose, const struct path_reasons *reasons,
 	struct refusal *refusal)
 {
-	if (!S_ISDIR(path->mode))
+	if (!S_ISDIR(path->file.stx_mode))
 		return refuse_about(refusal, reasons->step, step_name(path), ENOTDIR);
-	if (path->owner)
+	if (path->file.stx_uid)
 		return refuse_about(refusal, reasons->owner, step_name(path), 0);
-	*loose = path_writable(path->mode);
-	if (*loose && !(path->mode & S_ISVTX))
+	*loose = path_writable(path->file.stx_mode);
+	if (*loose && !(path->file.stx_mode & S_ISVTX))
 		return refuse_about(refusal, reasons->writable, step_name(path), 0);
 	return true;
 }
@@ -73,41 +79,41 @@ static void step_back(struct path *path)
 }
 
 /* Puts the target of the link that the walk stands on before the rest of the way, and steps back to its folder. */
-static bool link_follow(struct path *path, char *way, const char *rest, const struct path_reasons *reasons,
-	struct refusal *refusal)
+static bool link_follow(struct path *path, const char *rest, const struct path_reasons *reasons, struct refusal *refusal)
 {
-	char target[PATH_MAX];
+	size_t size = strlen(rest) + 1, room = sizeof path->way - size;
 	ssize_t length;
 
 	if (!reasons->links)
 		return refuse_about(refusal, reasons->link, path->real, 0);
-	if (path->owner)
+	if (path->file.stx_uid)
 		return refuse_about(refusal, reasons->owner, path->real, 0);
-	length = readlink(path->real, target, sizeof target);
-	if (length < 0)
-		return refuse_about(refusal, reasons->step, path->real, errno);
-	if ((size_t)length + strlen(rest) >= sizeof target)
-		return refuse_about(refusal, reasons->step, path->real, ENAMETOOLONG);
-	strcpy(target + length, rest);
-	strcpy(way, target);
-	if (*way == '/')
+	memmove(path->way + room, rest, size);
+	length = readlink(path->real, path->way, room);
+	if (length < 0 || (size_t)length == room)
+		return refuse_about(refusal, reasons->step, path->real, length < 0 ? errno : ENAMETOOLONG);
+	memmove(path->way + length, path->way + room, size);
+	if (*path->way == '/')
 		*path->real = 0;
 	else
 		step_back(path);
 	return true;
 }
 
-bool path_walk(struct path *path, const char *absolute, const struct path_reasons *reasons, struct refusal *refusal)
+bool path_walk(struct path *path, const char *absolute, const struct path *before, const struct path_reasons *reasons,
+	struct refusal *refusal)
 {
-	char way[PATH_MAX]; /* from a link on */
 	const char *at = absolute;
 	unsigned links = 0;
-	bool loose = true;
+	bool loose;
 
 	*path->real = 0;
 	path->nosuid = false;
-	if (!step_look(path, reasons, refusal) || !folder_trust(path, &loose, reasons, refusal))
+	if (before)
+		path->loose = before->loose;
+	else if (!step_look(path, reasons, refusal) || !folder_trust(path, &path->loose, reasons, refusal))
 		return false;
+	loose = path->loose;
 
 	while (at += strspn(at, "/"), *at) {
 		size_t end = strlen(path->real), length = strcspn(at, "/");
@@ -132,17 +138,15 @@ bool path_walk(struct path *path, const char *absolute, const struct path_reason
 		at += length;
 		if (!step_look(path, reasons, refusal))
 			return false;
-		if (S_ISLNK(path->mode)) {
+		if (S_ISLNK(path->file.stx_mode)) {
 			if (++links > LINKS_MAX)
 				return refuse_about(refusal, reasons->step, path->real, ELOOP);
-			if (!link_follow(path, way, at, reasons, refusal))
+			if (!link_follow(path, at, reasons, refusal))
 				return false;
-			at = way;
-			if (*path->real)
-				continue;
-			if (!step_look(path, reasons, refusal))
-				return false;
-			last = false;
+			at = path->way;
+			if (!*path->real)
+				loose = path->loose;
+			continue;
 		}
 		if (!last && !folder_trust(path, &loose, reasons, refusal))
 			return false;

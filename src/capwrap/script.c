@@ -26,7 +26,7 @@ static bool refuse_execution(const struct script *script, struct refusal *refusa
 {
 	const mode_t any = S_IXUSR | S_IXGRP | S_IXOTH;
 
-	return refuse(refusal, (script->path.mode & any) ? EXECUTE_OTHERS : EXECUTE_DENIED);
+	return refuse(refusal, (script->path.file.stx_mode & any) ? EXECUTE_OTHERS : EXECUTE_DENIED);
 }
 
 /* The canonical path of whatever a path leads to, which opening so has no effect on. */
@@ -57,27 +57,32 @@ static bool resolve(char real[PATH_MAX], const char *path)
 
 bool script_open(struct script *script, const char *path, struct refusal *refusal)
 {
-	char real[PATH_MAX];
-	struct stat st;
+	const char *real = script->path.real;
+	struct statx file;
 
-	if (!resolve(real, path))
-		return refuse(refusal, PATH_RESOLVE);
-	if (!path_walk(&script->path, real, &reasons, refusal) || script->path.nosuid)
+	/* Most are called by their canonical path, and need not be resolved. */
+	if (!*path || !path_walk(&script->path, path, NULL, &reasons, refusal) || strcmp(path, real) != 0) {
+		if (!resolve(script->path.way, path))
+			return refuse(refusal, PATH_RESOLVE);
+		if (!path_walk(&script->path, script->path.way, NULL, &reasons, refusal))
+			return false;
+	}
+	if (script->path.nosuid)
 		return false;
 
 	/* Only for a regular file is opening without effect. */
-	if (!S_ISREG(script->path.mode))
+	if (!S_ISREG(script->path.file.stx_mode))
 		return refuse(refusal, FILE_TYPE);
 	script->fd = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (script->fd < 0 && errno == EACCES && access(real, X_OK) < 0)
 		return refuse_execution(script, refusal);
-	if (script->fd < 0 || fstat(script->fd, &st) < 0)
+	if (script->fd < 0 || !file_look(&file, script->fd, "", AT_EMPTY_PATH))
 		return refuse(refusal, FILE_OPEN);
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(file.stx_mode))
 		return refuse(refusal, FILE_TYPE);
-	if (st.st_uid)
+	if (file.stx_uid)
 		return refuse(refusal, FILE_OWNER);
-	if (path_writable(st.st_mode))
+	if (path_writable(file.stx_mode))
 		return refuse(refusal, FILE_WRITABLE);
 	return true;
 }

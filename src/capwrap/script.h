@@ -11,10 +11,10 @@
 #define SCRIPT_HEAD 256 /* what the kernel reads of it */
 
 struct script {
-	struct path path; /* canonical: what the interpreter is handed */
-	int fd;           /* policy comes from here and from nowhere else */
+	int fd; /* policy comes from here and from nowhere else */
 	size_t length;
 	char head[SCRIPT_HEAD];
+	struct path path; /* canonical: what the interpreter is handed */
 };
 
 /* These hold whatever the caller does with names, links and folders:

@@ -1,8 +1,10 @@
 #include "shebang.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "environment.h"
+#include "path.h"
 
 static const char blanks[] = " \t";
 
@@ -40,13 +42,15 @@ bool shebang_split(struct shebang *shebang, const char *head, size_t length, str
 	return true;
 }
 
-bool shebang_of(const struct shebang *shebang, const struct stat *self, const char *line, struct refusal *refusal)
+bool shebang_of(const struct shebang *shebang, const char *wrapper, const struct statx *self, const char *line,
+	struct refusal *refusal)
 {
-	struct stat st;
+	const char *named = shebang->wrapper;
+	struct statx file;
 
-	if (*shebang->wrapper != '/' || stat(shebang->wrapper, &st) < 0 || st.st_dev != self->st_dev ||
-		st.st_ino != self->st_ino)
-		return refuse_about(refusal, LINE_WRAPPER, shebang->wrapper, 0);
+	if (*named != '/' || (strcmp(named, wrapper) != 0 &&
+				     !(file_look(&file, AT_FDCWD, named, 0) && file_same(&file, self))))
+		return refuse_about(refusal, LINE_WRAPPER, named, 0);
 	return !strcmp(shebang->line, line) || refuse(refusal, LINE_DIFFERS);
 }
 

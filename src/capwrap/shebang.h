@@ -26,8 +26,10 @@ struct shebang {
 /* Takes the first line of a file apart as the kernel does: its wrapper and its line. */
 bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal);
 
-/* Is it the first line of a script for this wrapper, and the one that the kernel called it with? */
-bool shebang_of(const struct shebang *shebang, const struct stat *self, const char *line, struct refusal *refusal);
+/* Is it the first line of a script for this wrapper, by its path or its file, and the one that the kernel called it
+ * with? */
+bool shebang_of(const struct shebang *shebang, const char *wrapper, const struct statx *self, const char *line,
+	struct refusal *refusal);
 
 /* Takes the line apart: LINE = [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...] */
 bool shebang_parse(struct shebang *shebang, struct refusal *refusal);

@@ -50,7 +50,7 @@ static bool call_make(struct call *call, const struct shebang *shebang, struct r
 	static char *none[] = {NULL};
 	const char *name = strrchr(shebang->wrapper, '/');
 
-	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(shebang->wrapper, &call->self) < 0)
+	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || !file_look(&call->self, AT_FDCWD, shebang->wrapper, 0))
 		return refuse_about(refusal, LINE_WRAPPER, shebang->wrapper, 0);
 	/* That the kernel says, not the wrapper. */
 	if (access(shebang->wrapper, X_OK) < 0)
@@ -142,7 +142,7 @@ void foretell(struct report *report, const char *path)
 		report->command = malloc(decision_arguments_max(decision, &report->call) * sizeof *report->command);
 		if (report->command)
 			decision_arguments(report->command, decision, &report->call);
-		environment_build(report->environment, environ, decision->shebang.kept);
+		environment_build(decision->environment, environ, decision->shebang.kept);
 		may_run_tell(report);
 		warnings_find(&report->warnings, decision);
 	}

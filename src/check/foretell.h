@@ -6,7 +6,6 @@
 
 #include "call.h"
 #include "decision.h"
-#include "environment.h"
 #include "refusal.h"
 #include "warn.h"
 
@@ -20,7 +19,6 @@ struct report {
 	/* Where it runs. */
 	bool effective; /* from the start; else permitted only */
 	char **command;
-	const char *environment[ENVIRONMENT_MAX];
 	char may_run[256];
 	struct warnings warnings;
 };

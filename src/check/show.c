@@ -398,7 +398,7 @@ void show_json(const struct report *report)
 	put_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
 	put_member("interpreter", runs ? report->decision.interpreter.found : NULL);
 	put_list("command", (const char *const *)report->command, false);
-	put_list("environment", report->environment, true);
+	put_list("environment", report->decision.environment, true);
 	put_member("may_run", runs ? report->may_run : NULL);
 	put_key("warnings");
 	putchar('[');

@@ -15,10 +15,10 @@ def getcap(path: Path) -> str:
     return subprocess.run(["getcap", str(path)], capture_output=True, text=True, check=True).stdout
 
 
-def configure(world, *options: str) -> Path:
+def configure(world, *options: str, compiler: str = "gcc") -> Path:
     build = world.top / "build"
     subprocess.run(["meson", "setup", str(build), str(SOURCE), "-Dtests=false", *options], check=True,
-                   capture_output=True)
+                   capture_output=True, env={**os.environ, "CC": compiler})
     return build
 
 
@@ -67,14 +67,19 @@ def test_no_ceiling(world):
     assert getcap(world.top / "prefix/bin/capwrap") == ""
 
 
-@pytest.mark.parametrize("static", ["enabled", "disabled"])
-def test_linking(world, static):
-    """Static where it is asked for; and the dynamic one works as well."""
-    install(configure(world, f"--prefix={world.top}/prefix", f"-Dstatic={static}"))
+@pytest.mark.parametrize("libc", ["none", "static", "shared"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_linking(world, libc, compiler):
+    """As asked for, position-independent, and each of them works. Without a C library nobody would relocate it."""
+    build = configure(world, f"--prefix={world.top}/prefix", f"-Dlibc={libc}", compiler=compiler)
+    install(build)
     wrapper = world.top / "prefix/bin/capwrap"
-    needed = subprocess.run(["readelf", "-d", str(wrapper)], capture_output=True, text=True, check=True).stdout
-    assert ("NEEDED" in needed) == (static == "disabled")
-    assert "BIND_NOW" in needed or "NOW" in needed
+    told = subprocess.run(["readelf", "-Whdlr", str(wrapper)], capture_output=True, text=True, check=True).stdout
+    assert ("NEEDED" in told) == ("INTERP" in told) == (libc == "shared")
+    assert ("There are no relocations" in told) == (libc == "none")
+    assert re.search(r"Type: +DYN", told)
+    assert not re.search(r"(LOAD|STACK) .* RWE ", told)
+    assert "NOW" in told
     script = world.script("show", "python3", STATUS, wrapper=wrapper)
     assert world.run(script).sets["CapEff"] == bit("cap_net_raw")
 

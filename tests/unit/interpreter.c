@@ -1,5 +1,6 @@
 #include "interpreter.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "unit.h"
@@ -39,22 +40,22 @@ START_TEST(trusts)
 {
 	struct refusal refusal = {.reason = OK};
 	struct interpreter interpreter;
-	struct stat self;
+	struct statx self;
 
-	ck_assert_int_eq(stat("/proc/self/exe", &self), 0);
+	ck_assert(file_look(&self, AT_FDCWD, "/proc/self/exe", 0));
 	ck_assert_int_eq(find(&interpreter, "sh"), OK);
-	ck_assert(interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
 	ck_assert(!interpreter.file.present);
 	ck_assert(!interpreter_contains(&interpreter, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, CONTAIN_UNCOVERED);
 	ck_assert_uint_eq(refusal.capabilities, 1);
 
-	ck_assert_int_eq(stat(interpreter.path.real, &self), 0);
-	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(file_look(&self, AT_FDCWD, interpreter.path.real, 0));
+	ck_assert(!interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_SELF);
 
 	strcpy(interpreter.found, "/usr");
-	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(!interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_TYPE);
 }
 END_TEST

@@ -100,7 +100,7 @@ static void walk(const struct path_reasons *reasons, const char *below, enum rea
 	bool walked;
 
 	snprintf(absolute, sizeof absolute, "%s/%s", top, below);
-	walked = path_walk(&path, absolute, reasons, &refusal);
+	walked = path_walk(&path, absolute, NULL, reasons, &refusal);
 	ck_assert_msg(walked == (reason == OK) && refusal.reason == reason, "%s: %d", below, refusal.reason);
 	if (!real)
 		return;
@@ -160,11 +160,11 @@ START_TEST(lengths)
 		absolute[0] = '/';
 		absolute[length] = 0;
 		if (length > 1)
-			ck_assert(!path_walk(&path, absolute, &script, &refusal));
+			ck_assert(!path_walk(&path, absolute, NULL, &script, &refusal));
 		for (size_t i = 1; i < length; i += 2)
 			absolute[i] = '.', absolute[i - 1] = '/';
 		absolute[length - 1] = '/';
-		ck_assert(path_walk(&path, absolute, &interpreter, &refusal));
+		ck_assert(path_walk(&path, absolute, NULL, &interpreter, &refusal));
 		ck_assert_str_eq(path.real, "");
 	}
 }

@@ -1,8 +1,10 @@
 #include "shebang.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "path.h"
 #include "unit.h"
 
 #define OK REASONS
@@ -202,18 +204,19 @@ START_TEST(of)
 {
 	struct shebang shebang = {.wrapper = "/proc/self/exe", .line = "python3"};
 	struct refusal refusal = {.reason = OK};
-	struct stat self;
+	struct statx self;
 
-	ck_assert_int_eq(stat("/proc/self/exe", &self), 0);
-	ck_assert(shebang_of(&shebang, &self, "python3", &refusal));
-	ck_assert(!shebang_of(&shebang, &self, "python3 ", &refusal));
+	ck_assert(file_look(&self, AT_FDCWD, "/proc/self/exe", 0));
+	ck_assert(shebang_of(&shebang, "/w", &self, "python3", &refusal));
+	ck_assert(!shebang_of(&shebang, "/w", &self, "python3 ", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_DIFFERS);
 	strcpy(shebang.wrapper, "/bin/sh");
-	ck_assert(!shebang_of(&shebang, &self, "python3", &refusal));
+	ck_assert(!shebang_of(&shebang, "/w", &self, "python3", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_WRAPPER);
+	ck_assert(shebang_of(&shebang, "/bin/sh", &self, "python3", &refusal));
 	strcpy(shebang.wrapper, "self/exe");
 	ck_assert_int_eq(chdir("/proc"), 0);
-	ck_assert(!shebang_of(&shebang, &self, "python3", &refusal));
+	ck_assert(!shebang_of(&shebang, "/w", &self, "python3", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_WRAPPER);
 }
 END_TEST
