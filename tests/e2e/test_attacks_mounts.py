@@ -72,8 +72,8 @@ def granted(wrapper, name, code) -> str:
 
 
 def test_same_path_elsewhere(world, attacker):
-    """CVE-2022-0492 and other ways out by /proc/PID/root: in the caller's namespace another script has the name of
-    root's. Outside of it that name is root's script."""
+    """Ways out of containers by /proc/PID/root: in the caller's namespace another script has the name of root's. Outside
+    of it that name is root's script."""
     naive, script = jobs(world)
     commands = f"mount -t tmpfs none {world.top}/tools\ncd {world.top}/tools\n"
     commands += granted(world.naive, "naive-job", attacker.code) + granted(world.wrapper, "job", attacker.code)
@@ -87,8 +87,8 @@ def test_same_path_elsewhere(world, attacker):
 
 @pytest.mark.parametrize("way", ["descriptor", "folder", "current folder"])
 def test_detached_mount(world, attacker, way):
-    """Mounts that hang nowhere, as in CVE-2023-2640 (GameOver(lay)) kits: what the kernel calls the attacker's script
-    is, to the letter, the path of root's."""
+    """CVE-2018-1000001 (realpath, out of reach of a root): on a mount that hangs nowhere the kernel's name of the
+    attacker's script is, to the letter, the path of root's."""
     naive, script = jobs(world)
     place = attacker.home / "place"
     world.run("mkdir", place)

@@ -60,6 +60,17 @@ def test_ids_that_differ(world, attacker, beaten):
     beaten(world.run("/usr/bin/python3", "-c", become, script, uid=0), "CALL_IDS", script)
 
 
+def test_umask(world, attacker):
+    """Set-user-ID programs that took over a umask of 0: what a script makes for root is the caller's to write to."""
+    caps = "cap_chown,cap_dac_override"
+    body = "import os, sys\nopen(sys.argv[1], 'w').close()\nos.chown(sys.argv[1], 0, 0)\n"
+    for script in jobs(world, body, caps):
+        made = world.top / f"made-by-{script.name}"
+        assert world.run(script, made, umask=0).code == 0
+        stopped = attacker.python("import sys; open(sys.argv[1], 'w')", made)
+        assert ("Permission denied" in stopped.err) == (script.name == "job"), stopped
+
+
 @pytest.mark.parametrize("bits", [0x01, 0x03, 0x04, 0x0c, 0x10, 0x2f, 0x40, 0xc0, 0xef])
 def test_securebits(world, refused, bits):
     """CVE-2000-0506 (sendmail), where the caller decided what becomes of capabilities: keep_caps, no_setuid_fixup,
@@ -116,8 +127,8 @@ ENDS = {
 
 @pytest.mark.parametrize("kind", ENDS)
 def test_ends_of_the_caller_s_choice(world, kind):
-    """Timers and limits outlive exec, as in CVE-2013-1959's kin: they end the wrapper or the script wherever it is,
-    which the caller may do, and leave nobody with the grant. Naive has nothing to lose here either."""
+    """Timers and limits outlive exec, and killed set-user-ID programs halfway: they end the wrapper or the script wherever
+    it is, which the caller may do, and leave nobody with the grant. Naive has nothing to lose here either."""
     start, number = ENDS[kind]
     for script in jobs(world, GENUINE + "sys.stdout.flush()\nwhile True: pass\n"):
         result = world.run(script, preexec_fn=start)
@@ -126,8 +137,8 @@ def test_ends_of_the_caller_s_choice(world, kind):
 
 
 def test_parent_death_signal(world):
-    """CVE-2018-18281's kin: a signal at the death of the parent, which whoever gains privileges is spared by the kernel,
-    with naive too; an interpreter must not have it either."""
+    """CVE-2007-3848: a signal at the death of the parent, which the kernel takes from what gains privileges, with naive
+    too; the test is there because the interpreter must not have it either."""
     body = GENUINE + "import ctypes\nnumber = ctypes.c_int()\nctypes.CDLL(None).prctl(2, ctypes.byref(number))\nprint(number)\n"
     ask = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 10); os.execv(sys.argv[1], sys.argv[1:])"
     for script in jobs(world, body):
@@ -248,8 +259,8 @@ def test_reaching_into_the_script(world, kind, alone):
 
 
 def test_reaching_into_what_gave_it_up(world):
-    """CVE-2002-0391's kin, descriptors that outlive a drop of privileges: no rule stops this, the manual warns. With
-    naive as with capwrap, a script without capabilities is the caller's again, open socket and all."""
+    """CVE-2016-9962 (runC), where descriptors were taken out of a process: no rule stops this, the manual warns. With
+    naive as with capwrap, a script that gave its capabilities up is the caller's again, open socket and all."""
     body = (
         "import ctypes, signal, socket, struct\n"
         "raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)\n"
@@ -340,7 +351,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.parametrize("how", ["standard error", "parent"])
 def test_memory_that_was_opened_before(world, how):
     """CVE-2012-0056 (Mempodipper): a program's memory, opened before it gains anything and written to afterwards. Since
-    Linux 2.6.39 that is the memory of before, so naive is as safe."""
+    Linux 3.3 that is the memory of before, so naive is as safe."""
     for script in jobs(world, "echo genuine\n" + TELL, line="dash"):
         result = world.run("/usr/bin/python3", "-c", MEMORY, how, script)
         genuine(result)
@@ -383,7 +394,8 @@ def crashes(world, script, path, cwd="/", lowered=False) -> int:
 
 
 def test_core_file(world, attacker):
-    """CVE-2001-0925's kin, secrets out of core files: what a script has read lies in the caller's folder."""
+    """CVE-2006-2451 (prctl), and ftpd of old with the shadow file in its core: what a script has read comes to lie in the
+    caller's folder."""
     path, wanted = secret(world)
     with sysctl("kernel.core_pattern", f"{attacker.home}/core-of-%e"):
         for script in jobs(world, READS, "cap_dac_read_search"):
@@ -425,7 +437,7 @@ def test_core_pipe(world):
 
 
 def test_core_pipe_after_all(world):
-    """The same, after prlimit(2) from outside has made the script's limit 0: no rule stops this, the manual warns."""
+    """CVE-2025-4598 (systemd-coredump), after prlimit(2) from outside has made the script's limit 0: no rule stops this, the manual warns."""
     path, wanted = secret(world)
     with core_pipe(world) as folder:
         for script in jobs(world, READS, "cap_dac_read_search"):
@@ -433,8 +445,8 @@ def test_core_pipe_after_all(world):
 
 
 def test_core_socket(world):
-    """The same by a socket, Linux 6.16's way to hand over cores: it is handed them whatever the limit is. No rule stops
-    this, the manual warns."""
+    """CVE-2025-4598 (systemd-coredump) by a socket, Linux 6.16's way to hand over cores: it is handed them whatever the
+    limit is. No rule stops this, the manual warns."""
     path, wanted = secret(world)
     place = world.folder("cores", 0o700) / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -490,8 +502,7 @@ def terminal(*argv, **env):
 
 
 def test_terminal_of_the_caller(world):
-    """CVE-2016-2568 (pkexec), CVE-2017-5226 (bubblewrap) and CVE-2023-2002's kin: what runs on a terminal types on it.
-    What it types is the caller's to run, who has no capabilities; so it is with naive."""
+    """CVE-2016-2568 (pkexec) and CVE-2017-5226 (bubblewrap): what runs on a terminal types on it. What it types is the caller's to run, who has no capabilities; so it is with naive."""
     body = PUSH.replace("sys.argv[1]", r"'cat /proc/self/status\n'") + GENUINE
     with sysctl("dev.tty.legacy_tiocsti", 1):
         for script in jobs(world, body):
@@ -502,7 +513,7 @@ def test_terminal_of_the_caller(world):
 
 
 def test_terminal_of_the_script(world, attacker):
-    """The same the other way round: the caller types on the script's terminal, with PYTHONINSPECT that asks for more."""
+    """CVE-2006-0151 (sudo and PYTHONINSPECT) by TIOCSTI: the caller types on the script's terminal, which asks for more."""
     naive, script = jobs(world, "print('genuine', input())\n")
     text = f"one line\nexec(open('{attacker.program}').read())\n"
     both = '/usr/bin/python3 -c "$1" "$2" & exec "$0"'
