@@ -3,13 +3,12 @@
 import ctypes
 import os
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from attacks import GENUINE, GRANT, genuine
-from conftest import Result, bit
+from conftest import Result, World, bit
 
 # ---- argv
 
@@ -28,8 +27,8 @@ def jobs(world, line="python3", body=GENUINE, caps=GRANT):
 
 
 def test_no_argv(world, attacker, beaten):
-    """CVE-2021-4034 (PwnKit): with no argv at all the environment is taken for it. Linux from 5.18 on makes it one empty
-    string, and naive counts its arguments; the test is there for kernels that do not."""
+    """CVE-2021-4034 (PwnKit): with no argv at all the environment is taken for it. Linux from 5.18 on makes it one
+    empty string, and naive counts its arguments; the test is there for kernels that do not."""
     _, script = jobs(world)
     words = [attacker.program, script]
     result = world.run("false", preexec_fn=executes(program=world.naive, environment=words))
@@ -59,8 +58,8 @@ def test_empty_arguments(world, refused, empty):
 
 @pytest.mark.parametrize(("count", "size"), [(1, 131071), (45, 131000), (300_000, 1), (400_000, 0)])
 def test_huge_argv(world, count, size):
-    """CVE-2018-14634 (Mutagen Astronomy) and CVE-2017-1000364 (Stack Clash): as many and as long arguments as the kernel
-    takes, and more. It is the script with its grant, or nothing; with naive too."""
+    """CVE-2018-14634 (Mutagen Astronomy) and CVE-2017-1000364 (Stack Clash): as many and as long arguments as the
+    kernel takes, and more. It is the script with its grant, or nothing; with naive too."""
     body = GENUINE + "print(len(sys.argv), sum(map(len, sys.argv[1:])))\n"
     for script in jobs(world, body=body):
         result = world.run("false", preexec_fn=executes(script, *["x" * size] * count, program=script))
@@ -76,10 +75,10 @@ def test_huge_argv(world, count, size):
 
 LIBRARY = f"lib/{Path('/usr/bin/python3').resolve().name}"
 COLOUR = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
-CLOSED = next(options for options in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=* --allow-child-process")
-              if subprocess.run(["/usr/bin/node", *options.split(), "-e", "0"], capture_output=True).returncode == 0)
+CLOSING = ["--disable-sigusr1", "--experimental-permission --allow-fs-read=* --allow-child-process"]
+CLOSED = next(options for options in CLOSING if World.run("/usr/bin/node", *options.split(), "-e", "0").code == 0)
 
-# By variable: the line, the script, and what makes it run the attacker's program EVIL, out of the attacker's folder MINE.
+# By variable: the line, the script, and what makes it run the attacker's program EVIL, in the attacker's folder MINE.
 VARIABLES = {
     "PYTHONPATH": ("python3", COLOUR, {"PYTHONPATH": "MINE"}),
     "PYTHONHOME": ("python3", GENUINE, {"PYTHONHOME": "MINE"}),
@@ -118,8 +117,8 @@ VARIABLES = {
 def translation(text: str, other: str) -> bytes:
     """A catalogue of gettext's: one message, and what is said instead."""
     one, two = text.encode(), other.encode()
-    start = struct.pack("<7I", 0x950412DE, 0, 1, 28, 36, 0, 44) + struct.pack("<4I", len(one), 44, len(two), 45 + len(one))
-    return start + one + b"\0" + two + b"\0"
+    places = struct.pack("<4I", len(one), 44, len(two), 45 + len(one))
+    return struct.pack("<7I", 0x950412DE, 0, 1, 28, 36, 0, 44) + places + one + b"\0" + two + b"\0"
 
 
 def traps(attacker) -> None:
@@ -201,7 +200,7 @@ def test_malformed_environment(world, attacker, entries):
 def test_time_zone(world):
     """CVE-2014-9680 (sudo): any file is opened as a time zone, with the script's capabilities."""
     zone = world.top / "zone"
-    zone.write_bytes(b"TZif" + bytes(16) + struct.pack(">6I", 0, 0, 0, 0, 1, 5) + struct.pack(">iBB", 0, 0, 0) + b"LEAK\0")
+    zone.write_bytes(b"TZif" + bytes(16) + struct.pack(">6IiBB", 0, 0, 0, 0, 1, 5, 0, 0, 0) + b"LEAK\0")
     zone.chmod(0o600)
     for script in jobs(world, "dash", "date +%Z\n", "cap_dac_read_search"):
         told = {world.run(script, env={"PATH": "/usr/bin", "TZ": f"{start}{zone}"}).text
@@ -212,8 +211,8 @@ def test_time_zone(world):
 
 @pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE"])
 def test_locale(world, attacker, name):
-    """CVE-2014-0475 (glibc): a locale that is a path. glibc since 2.20 takes none, with naive as well; the test is there
-    for other C libraries, and for programs that look catalogues up themselves."""
+    """CVE-2014-0475 (glibc): a locale that is a path. glibc since 2.20 takes none, with naive as well; the test is
+    there for other C libraries, and for programs that look catalogues up themselves."""
     _, script = jobs(world, body=TOLD)
     for value in (f"{attacker.home}/locale", f"../../../../../..{attacker.home}/locale", "C/../..", "C:..", "%s"):
         result = world.run(script, env={"PATH": "/usr/bin", name: value})

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from attacks import GENUINE, GRANT, genuine, holding
-from conftest import USER, bit
+from conftest import USER
 
 IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -28,7 +28,9 @@ def namespace(commands: str):
 
 
 def jobs(world, body=GENUINE):
-    return world.script("tools/naive-job", "python3", body, wrapper=world.naive), world.script("tools/job", "python3", body)
+    """The same script for the naive wrapper and for capwrap."""
+    return (world.script("tools/naive-job", "python3", body, wrapper=world.naive),
+            world.script("tools/job", "python3", body))
 
 
 @pytest.mark.parametrize("kind", ["bind", "overlay"])
@@ -72,8 +74,8 @@ def granted(wrapper, name, code) -> str:
 
 
 def test_same_path_elsewhere(world, attacker):
-    """Ways out of containers by /proc/PID/root: in the caller's namespace another script has the name of root's. Outside
-    of it that name is root's script."""
+    """Ways out of containers by /proc/PID/root: in the caller's namespace another script has the name of root's.
+    Outside of it that name is root's script."""
     naive, script = jobs(world)
     commands = f"mount -t tmpfs none {world.top}/tools\ncd {world.top}/tools\n"
     commands += granted(world.naive, "naive-job", attacker.code) + granted(world.wrapper, "job", attacker.code)

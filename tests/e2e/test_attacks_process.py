@@ -51,7 +51,7 @@ def status(process) -> dict[str, int]:
 
 def test_ids_that_differ(world, attacker, beaten):
     """Set-user-ID programs of other users, as games had them, that start a script: two users in one process."""
-    become = f"import os, sys; os.setgroups([]); os.setresuid({USER}, {OTHER}, {OTHER}); os.execv(sys.argv[1], sys.argv[1:])"
+    become = f"import os, sys; os.setresuid({USER}, {OTHER}, {OTHER}); os.execv(sys.argv[1], sys.argv[1:])"
     naive, script = jobs(world)
     attacker.home.chmod(0o777)
     won = world.run("/usr/bin/python3", "-c", become, world.naive, attacker.program, naive, uid=0)
@@ -127,8 +127,9 @@ ENDS = {
 
 @pytest.mark.parametrize("kind", ENDS)
 def test_ends_of_the_caller_s_choice(world, kind):
-    """Timers and limits outlive exec, and killed set-user-ID programs halfway: they end the wrapper or the script wherever
-    it is, which the caller may do, and leave nobody with the grant. Naive has nothing to lose here either."""
+    """Timers and limits outlive exec, and killed set-user-ID programs halfway: they end the wrapper or the script
+    wherever it is, which the caller may do, and leave nobody with the grant. Naive has nothing to lose here
+    either."""
     start, number = ENDS[kind]
     for script in jobs(world, GENUINE + "sys.stdout.flush()\nwhile True: pass\n"):
         result = world.run(script, preexec_fn=start)
@@ -137,9 +138,10 @@ def test_ends_of_the_caller_s_choice(world, kind):
 
 
 def test_parent_death_signal(world):
-    """CVE-2007-3848: a signal at the death of the parent, which the kernel takes from what gains privileges, with naive
-    too; the test is there because the interpreter must not have it either."""
-    body = GENUINE + "import ctypes\nnumber = ctypes.c_int()\nctypes.CDLL(None).prctl(2, ctypes.byref(number))\nprint(number)\n"
+    """CVE-2007-3848: a signal at the death of the parent, which the kernel takes from what gains privileges, with
+    naive too; the test is there because the interpreter must not have it either."""
+    body = GENUINE + (
+        "import ctypes\nnumber = ctypes.c_int()\nctypes.CDLL(None).prctl(2, ctypes.byref(number))\nprint(number)\n")
     ask = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 10); os.execv(sys.argv[1], sys.argv[1:])"
     for script in jobs(world, body):
         result = world.run("/usr/bin/python3", "-c", ask, script)
@@ -245,8 +247,8 @@ OPEN = {"attach", "mem", "environ", "maps", "fd", "pidfd_getfd", "process_vm_rea
 @pytest.mark.parametrize("kind", ["ambient", "contained"])
 @pytest.mark.parametrize("alone", [[], ["unshare", "--user", "--map-root-user"]], ids=["user", "root of a namespace"])
 def test_reaching_into_the_script(world, kind, alone):
-    """CVE-2019-13272 (ptrace) and all debuggers: a process of the same user reads, writes and takes over what runs. The
-    kernel keeps those out who lack its capabilities, with naive too; what has none is an open house."""
+    """CVE-2019-13272 (ptrace) and all debuggers: a process of the same user reads, writes and takes over what runs.
+    The kernel keeps those out who lack its capabilities, with naive too; what has none is an open house."""
     with running("/usr/bin/python3", "-c", LASTING) as process:
         assert intrusions(world, process) >= OPEN
     line = "python3"
@@ -268,7 +270,9 @@ def test_reaching_into_what_gave_it_up(world):
         "libc.capset(struct.pack('Ii', 0x20080522, 0), struct.pack('6I', *[0] * 6))\n"
         "print('genuine', raw.fileno(), sep='\\n', flush=True)\n"
         "signal.pause()\n")
-    take = "import ctypes, os, sys\nprint(ctypes.CDLL(None).syscall(438, os.pidfd_open(int(sys.argv[1])), int(sys.argv[2]), 0))\n"
+    take = (
+        "import ctypes, os, sys\n"
+        "print(ctypes.CDLL(None).syscall(438, os.pidfd_open(int(sys.argv[1])), int(sys.argv[2]), 0))\n")
     for script in jobs(world, body):
         with running(script) as process:
             number = int(process.stdout.readline())
@@ -301,9 +305,9 @@ for turn in range(200):
 
 
 def test_attached_to_at_any_moment(world):
-    """CVE-2001-0317 and CVE-2003-0127 (ptrace against exec): a debugger comes while the wrapper gains its capabilities.
-    Who is there before it does keeps it from any, and afterwards nobody gets in; the kernel sees to that with naive
-    too."""
+    """CVE-2001-0317 and CVE-2003-0127 (ptrace against exec): a debugger comes while the wrapper gains its
+    capabilities. Who is there before it does keeps it from any, and afterwards nobody gets in; the kernel sees to
+    that with naive too."""
     seen = set()
     for script in jobs(world, "echo genuine\n" + TELL, line="dash"):
         done = world.run("/usr/bin/python3", "-c", SEIZE, script)
@@ -337,8 +341,9 @@ if not child:
 fd = os.open(f"/proc/{child}/mem", os.O_RDWR)
 places = [line.split("-")[0] for line in open(f"/proc/{child}/maps") if " rw" in line]
 os.write(writer, b"x")
-while open(f"/proc/{child}/comm").read() == "python3\n" and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-    pass
+while open(f"/proc/{child}/comm").read() == "python3\n":
+    if os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+        break
 for place in places:
     try:
         os.pwrite(fd, b"attacker", int(place, 16))
@@ -350,8 +355,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.parametrize("how", ["standard error", "parent"])
 def test_memory_that_was_opened_before(world, how):
-    """CVE-2012-0056 (Mempodipper): a program's memory, opened before it gains anything and written to afterwards. Since
-    Linux 3.3 that is the memory of before, so naive is as safe."""
+    """CVE-2012-0056 (Mempodipper): a program's memory, opened before it gains anything and written to afterwards.
+    Since Linux 3.3 that is the memory of before, so naive is as safe."""
     for script in jobs(world, "echo genuine\n" + TELL, line="dash"):
         result = world.run("/usr/bin/python3", "-c", MEMORY, how, script)
         genuine(result)
@@ -394,8 +399,8 @@ def crashes(world, script, path, cwd="/", lowered=False) -> int:
 
 
 def test_core_file(world, attacker):
-    """CVE-2006-2451 (prctl), and ftpd of old with the shadow file in its core: what a script has read comes to lie in the
-    caller's folder."""
+    """CVE-2006-2451 (prctl), and ftpd of old with the shadow file in its core: what a script has read comes to lie in
+    the caller's folder."""
     path, wanted = secret(world)
     with sysctl("kernel.core_pattern", f"{attacker.home}/core-of-%e"):
         for script in jobs(world, READS, "cap_dac_read_search"):
@@ -409,9 +414,11 @@ def test_core_file(world, attacker):
 
 @contextmanager
 def core_pipe(world):
-    """A program that is handed cores, as apport and systemd-coredump are; they come to lie in the folder that it is."""
+    """A program that is handed cores, as apport and systemd-coredump are; they come to lie in the folder that it
+    is."""
     folder = world.folder("cores", 0o700)
-    catcher = world.script("catcher", "#!/bin/sh\n", f'cat > "{folder}/part-$1"\nmv "{folder}/part-$1" "{folder}/$1"\n', None)
+    body = f'cd {folder}\ncat > "part-$1"\nmv "part-$1" "$1"\n'
+    catcher = world.script("catcher", "#!/bin/sh\n", body, None)
     with sysctl("kernel.core_pattern", f"|{catcher} %P"):
         yield folder
 
@@ -425,8 +432,8 @@ def core_of(folder: Path, pid: int) -> bytes:
 
 
 def test_core_pipe(world):
-    """CVE-2025-4598 (systemd-coredump) and CVE-2022-4415: what handles cores hands their user what the script has read.
-    A limit of 0 does not stop it, 1 does."""
+    """CVE-2025-4598 (systemd-coredump) and CVE-2022-4415: what handles cores hands their user what the script has
+    read. A limit of 0 does not stop it, 1 does."""
     path, wanted = secret(world)
     naive, script = jobs(world, READS, "cap_dac_read_search")
     with core_pipe(world) as folder:
@@ -437,7 +444,8 @@ def test_core_pipe(world):
 
 
 def test_core_pipe_after_all(world):
-    """CVE-2025-4598 (systemd-coredump), after prlimit(2) from outside has made the script's limit 0: no rule stops this, the manual warns."""
+    """CVE-2025-4598 (systemd-coredump), after prlimit(2) from outside has made the script's limit 0: no rule stops
+    this, the manual warns."""
     path, wanted = secret(world)
     with core_pipe(world) as folder:
         for script in jobs(world, READS, "cap_dac_read_search"):
@@ -445,8 +453,8 @@ def test_core_pipe_after_all(world):
 
 
 def test_core_socket(world):
-    """CVE-2025-4598 (systemd-coredump) by a socket, Linux 6.16's way to hand over cores: it is handed them whatever the
-    limit is. No rule stops this, the manual warns."""
+    """CVE-2025-4598 (systemd-coredump) by a socket, Linux 6.16's way to hand over cores: it is handed them whatever
+    the limit is. No rule stops this, the manual warns."""
     path, wanted = secret(world)
     place = world.folder("cores", 0o700) / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -477,8 +485,8 @@ def terminal(*argv, **env):
     """Runs something as the user, on a terminal of its own; yields what writes to the terminal, and what reads all."""
     master, slave = os.openpty()
     process = subprocess.Popen(
-        [str(word) for word in argv], user=USER, group=USER, extra_groups=[], cwd="/", env={"PATH": "/usr/bin:/bin", **env},
-        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        [str(word) for word in argv], user=USER, group=USER, extra_groups=[], cwd="/",
+        env={"PATH": "/usr/bin:/bin", **env}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY))
     os.close(slave)
 
@@ -502,7 +510,8 @@ def terminal(*argv, **env):
 
 
 def test_terminal_of_the_caller(world):
-    """CVE-2016-2568 (pkexec) and CVE-2017-5226 (bubblewrap): what runs on a terminal types on it. What it types is the caller's to run, who has no capabilities; so it is with naive."""
+    """CVE-2016-2568 (pkexec) and CVE-2017-5226 (bubblewrap): what runs on a terminal types on it. What it types is
+    the caller's to run, who has no capabilities; so it is with naive."""
     body = PUSH.replace("sys.argv[1]", r"'cat /proc/self/status\n'") + GENUINE
     with sysctl("dev.tty.legacy_tiocsti", 1):
         for script in jobs(world, body):
@@ -513,7 +522,8 @@ def test_terminal_of_the_caller(world):
 
 
 def test_terminal_of_the_script(world, attacker):
-    """CVE-2006-0151 (sudo and PYTHONINSPECT) by TIOCSTI: the caller types on the script's terminal, which asks for more."""
+    """CVE-2006-0151 (sudo and PYTHONINSPECT) by TIOCSTI: the caller types on the script's terminal, which asks for
+    more."""
     naive, script = jobs(world, "print('genuine', input())\n")
     text = f"one line\nexec(open('{attacker.program}').read())\n"
     both = '/usr/bin/python3 -c "$1" "$2" & exec "$0"'
