@@ -172,6 +172,12 @@ class Attacker:
         assert result.sets["CapEff"] & bit(caps) == bit(caps), result
         self.mark.unlink()
 
+    def stopped(self, result: Result) -> None:
+        """A refusal of any kind: which one depends on how the wrapper comes by the path of what has none."""
+        assert result.code == 125 and result.out == b"", result
+        assert result.err.startswith("capwrap: ") and result.err.count("\n") == 1, result
+        self.loses()
+
     def loses(self) -> None:
         assert not self.mark.exists(), "the attacker's code ran"
 

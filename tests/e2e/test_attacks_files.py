@@ -163,7 +163,7 @@ def test_hard_link_outlives_an_update(world, attacker, beaten):
 
 
 @pytest.mark.parametrize("decoy", [False, True], ids=["deleted", "decoy"])
-def test_deleted_script(world, attacker, beaten, decoy):
+def test_deleted_script(world, attacker, decoy):
     """A descriptor that outlives an update, as with deleted set-user-ID programs: a flawed script that root removed.
     The decoy has the name that the kernel gives to the deleted one."""
     for wrapper, name in ((world.naive, "naive-job"), (world.wrapper, "job")):
@@ -180,15 +180,15 @@ def test_deleted_script(world, attacker, beaten, decoy):
         genuine(result)
         attacker.loses()
     else:
-        beaten(result, "PATH_RESOLVE", "/proc/self/fd/9")
+        attacker.stopped(result)
 
 
 @pytest.mark.parametrize("kind", ["memfd", "O_TMPFILE"])
-def test_nameless(world, attacker, beaten, kind):
+def test_nameless(world, attacker, kind):
     """Programs in memory only, as fileless malware has them: a namespaced grant on a file that lies in no folder."""
     for wrapper in (world.naive, world.wrapper):
         code = f"#!{wrapper} python3\n{attacker.code}"
         result = attacker.python(NAMELESS, kind, attacker.home, wrapper, code)
         if wrapper == world.naive:
             attacker.wins(result)
-    beaten(result, "PATH_RESOLVE", "/proc/self/fd/4")
+    attacker.stopped(result)

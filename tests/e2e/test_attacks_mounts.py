@@ -34,7 +34,7 @@ def jobs(world, body=GENUINE):
 
 
 @pytest.mark.parametrize("kind", ["bind", "overlay"])
-def test_module_beside_root_s_script(world, attacker, beaten, kind):
+def test_module_beside_root_s_script(world, attacker, kind):
     """CVE-2021-3493 and CVE-2023-0386 (overlayfs): in mounts of the caller's own root's script, grant and all, has a
     module of theirs beside it."""
     jobs(world, IMPORTS)
@@ -59,7 +59,7 @@ workdir={attacker.home}/work none {place}
     with namespace(commands) as inside:
         there = f"{inside}/root{place}"
         attacker.wins(world.run(f"{there}/naive-job"))
-        beaten(world.run(f"{there}/job"), "PATH_RESOLVE", f"{there}/job")
+        attacker.stopped(world.run(f"{there}/job"))
 
 
 def granted(wrapper, name, code) -> str:
@@ -107,7 +107,7 @@ def test_detached_mount(world, attacker, way):
             if path == naive:
                 attacker.wins(result)
     if result.code:
-        assert result.code == 125 and result.out == b"" and result.err.startswith("capwrap: "), result
+        attacker.stopped(result)
     else:
         genuine(result)
     attacker.loses()
@@ -204,14 +204,14 @@ def contents(world, attacker):
     return world.top, GENUINE, attacker.code, attacker.home
 
 
-def test_fuse_in_a_user_namespace(world, attacker, beaten):
+def test_fuse_in_a_user_namespace(world, attacker):
     """CVE-2023-0386 (overlayfs over FUSE): a file system of the caller's own says that its files are root's."""
     place = attacker.home / "place"
     world.run("mkdir", place)
     with holding(ALONE, 9, *contents(world, attacker), place, device(world)) as process:
         there = f"/proc/{process.pid}/root{place}"
         attacker.wins(world.run(f"{there}/naive-job"))
-        beaten(world.run(f"{there}/job"), "PATH_RESOLVE", f"{there}/job")
+        attacker.stopped(world.run(f"{there}/job"))
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def test_fuse_link(world, attacker):
         results = [world.run(place / f"link-{looks}-job") for looks in range(40)]
     for result in results:
         if result.code:
-            assert result.code == 125 and result.out == b"" and result.err.startswith("capwrap: "), result
+            attacker.stopped(result)
         else:
             genuine(result)
     assert {result.code for result in results} == {0, 125}
