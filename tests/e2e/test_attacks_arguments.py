@@ -143,7 +143,7 @@ def traps(attacker) -> None:
 
 @pytest.mark.parametrize("kind", VARIABLES)
 def test_variables(world, attacker, kind):
-    """Shellshock (CVE-2014-6271), sudo's CVE-2005-4158 and CVE-2006-0151, and every variable by which an interpreter
+    """Shellshock (CVE-2014-6271), CVE-2005-4158 (sudo), and every variable by which an interpreter
     loads or runs what it names."""
     line, body, variables = VARIABLES[kind]
     traps(attacker)
