@@ -1,7 +1,9 @@
 """What an attacker brings, and what a test needs to tell who won: code that shows its own capability sets."""
 
+import fcntl
 import platform
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import USER, Result, World, bit
@@ -92,6 +94,29 @@ import ctypes, sys
 ctypes.CDLL(None).execve(sys.argv[1].encode(), (ctypes.c_char_p * 1)(None), (ctypes.c_char_p * 1)(None))
 """
 
+# Exchanges two names over and over, each time in one step.
+FLIP = """
+import ctypes, sys
+print("on", flush=True)
+rename = ctypes.CDLL(None).renameat2
+one, other = (path.encode() for path in sys.argv[1:])
+while True:
+    rename(-100, one, -100, other, 2)
+"""
+
+# Runs $1 for $2 times, or until what it says is like $3. Each answer ends in a record separator.
+RUNS = r"""
+while [ "$2" -gt "${n:=0}" ]; do
+    n=$((n + 1))
+    out=$("$1" 2>&1)
+    printf '%s\n\036' "$out"
+    case $out in $3) break ;; esac
+done
+"""
+
+# For shells, without another process: they are started thousands of times.
+TELL = 'while read -r line; do case $line in Cap*) echo "$line";; esac; done < /proc/self/status\n'
+
 SYSCALLS = {
     "x86_64": {"capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "prctl": 157, "pread64": 17,
                "prlimit64": 302, "statx": 332},
@@ -127,6 +152,17 @@ class Attacker:
         done = self.python(OVERWRITE, path, f"{first}\n{code or self.code}", stdin=b"\n\n", uid=uid)
         assert done.text.endswith("written\n"), done
 
+    def shell(self, wrapper: Path) -> str:
+        """A script of the attacker's for that wrapper and dash, which tells what it was run with."""
+        return f"#!{wrapper} dash\necho attacker\n: > {self.mark}\n{TELL}"
+
+    def repeats(self, command: object, tries: int) -> list[Result]:
+        """Runs a command that often, or until the attacker's code has the capability; what each run said."""
+        won = f"attacker*CapEff:?{bit(GRANT):016x}*"
+        done = self.world.run("dash", "-c", RUNS, "dash", command, tries, won, timeout=300)
+        assert done.code == 0 and not done.err, done
+        return [Result(0, told, "") for told in done.out.split(b"\n\036")[:-1]]
+
     def races(self, good: Path, evil: Path, *argv: object, tries: int = 40) -> Result:
         return self.python(RACE, good, evil, tries, *argv)
 
@@ -135,6 +171,12 @@ class Attacker:
         assert result.text.startswith("attacker\n"), result
         assert result.sets["CapEff"] & bit(caps) == bit(caps), result
         self.mark.unlink()
+
+    def stopped(self, result: Result) -> None:
+        """A refusal of any kind: which one depends on how the wrapper comes by the path of what has none."""
+        assert result.code == 125 and result.out == b"", result
+        assert result.err.startswith("capwrap: ") and result.err.count("\n") == 1, result
+        self.loses()
 
     def loses(self) -> None:
         assert not self.mark.exists(), "the attacker's code ran"
@@ -177,18 +219,51 @@ def filtered(world: World, call: str, error: int, *argv: object, arg: tuple[int,
     return world.run("/usr/bin/python3", "-c", FILTER, USER, number, error, *arg, *argv, uid=0)
 
 
+def linux(*version: int) -> bool:
+    """Is this kernel that one, or a later one?"""
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2]) >= version
+
+
 def execve_check() -> bool:
-    """Has this kernel AT_EXECVE_CHECK (Linux 6.14)?"""
-    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2]) >= (6, 14)
+    """Has this kernel AT_EXECVE_CHECK?"""
+    return linux(6, 14)
 
 
-def held(program: str, *args: object) -> subprocess.Popen:
+def held(program: str, *args: object, **more) -> subprocess.Popen:
     """Starts a Python program as the user, and waits for its first line."""
     process = subprocess.Popen(
         ["/usr/bin/python3", "-c", program, *map(str, args)], user=USER, group=USER, extra_groups=[],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
     assert process.stdout.readline(), "it did not start"
     return process
+
+
+@contextmanager
+def holding(program: str, *args: object, **more):
+    """A Python program of the user's that runs meanwhile."""
+    process = held(program, *args, **more)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def sysctl(name: str, value: object):
+    """A setting of the kernel's that is another one meanwhile; the lock is for two runs of the tests."""
+    file = Path("/proc/sys", name.replace(".", "/"))
+    if not file.exists():
+        yield  # what it could forbid is allowed
+        return
+    with file.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = lock.read()
+        try:
+            file.write_text(f"{value}\n")
+            yield
+        finally:
+            file.write_text(before)
 
 
 def mount(*args: object) -> None:

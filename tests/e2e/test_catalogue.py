@@ -1,0 +1,32 @@
+"""CATALOGUE.md and the tests name the same attacks."""
+
+import ast
+import re
+
+from conftest import SOURCE
+
+HERE = SOURCE / "tests/e2e"
+LISTED = re.findall(r"^\|.*\| `(test_\w+)` \|$", (HERE / "CATALOGUE.md").read_text(), re.M)
+
+
+def functions(pattern: str) -> dict[str, ast.FunctionDef]:
+    """The tests in those files, by name."""
+    steps = [step for path in HERE.glob(pattern) for step in ast.parse(path.read_text()).body]
+    return {step.name: step for step in steps if isinstance(step, ast.FunctionDef) and step.name.startswith("test_")}
+
+
+def test_each_listed_test_exists():
+    assert set(LISTED) - functions("test_*.py").keys() == set()
+    assert len(LISTED) == len(set(LISTED)) and len(LISTED) == (HERE / "CATALOGUE.md").read_text().count("\n|") - 2
+
+
+def test_each_attack_is_listed():
+    """All that attack files have, and what has an attacker in the files of the rules."""
+    attacks = functions("test_attacks*.py").keys() | {
+        name for name, test in functions("test_rules*.py").items()
+        if {"attacker", "beaten"} & {argument.arg for argument in test.args.args}}
+    assert attacks - set(LISTED) == set()
+
+
+def test_each_attack_says_what_it_is():
+    assert [name for name, test in functions("test_attacks*.py").items() if not ast.get_docstring(test)] == []
