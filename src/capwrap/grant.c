@@ -156,7 +156,7 @@ static bool ambient_is(uint64_t mask, uint64_t grant)
 {
 	for (int cap = 0; cap < CAPS; cap++)
 		if (grant & BIT(cap) &&
-			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != (mask & BIT(cap) ? 1 : 0))
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != (int)(mask >> cap & 1))
 			return false;
 	return true;
 }

@@ -1,6 +1,7 @@
-/* As much of a C library as the wrapper needs, on x86_64: how a program begins, system calls, strings. A real one spends
- * more time on its own start than the wrapper on all of its rules. The headers are the system's, so that the rest of the
- * program need not know. Nothing is allocated, and nothing is relocated: there must be no pointer in constant data. */
+/* As much of a C library as the wrapper needs, on x86_64: how a program begins, and system calls; strings.c has the rest. A
+ * real one spends more time on its own start than the wrapper on all of its rules. The headers are the system's, so that
+ * the rest of the program need not know. Nothing is allocated, and nothing is relocated: there must be no pointer in
+ * constant data. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -172,7 +173,7 @@ int access(const char *path, int mode)
  * only. */
 int statx(int folder, const char *path, int flags, unsigned mask, struct statx *x)
 {
-	struct stat st;
+	struct stat st = {0};
 
 	if (!CALL(SYS_statx, folder, path, flags, mask, x))
 		return 0;
@@ -260,127 +261,4 @@ void (*signal(int number, void (*handler)(int)))(int)
 int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return (int)CALL(SYS_rt_sigprocmask, how, set, old, sizeof(unsigned long));
-}
-
-void *memset(void *bytes, int value, size_t size)
-{
-	for (char *byte = bytes; size--;)
-		*byte++ = (char)value;
-	return bytes;
-}
-
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
-	const char *source = from;
-
-	for (char *byte = to; size--;)
-		*byte++ = *source++;
-	return to;
-}
-
-void *memmove(void *to, const void *from, size_t size)
-{
-	const char *source = from;
-	char *target = to;
-
-	if (target < source)
-		while (size--)
-			*target++ = *source++;
-	else
-		while (size--)
-			target[size] = source[size];
-	return to;
-}
-
-void *memchr(const void *bytes, int value, size_t size)
-{
-	for (const char *byte = bytes; size--; byte++)
-		if (*byte == (char)value)
-			return (void *)byte;
-	return NULL;
-}
-
-int memcmp(const void *one, const void *other, size_t size)
-{
-	const unsigned char *left = one, *right = other;
-
-	for (; size--; left++, right++)
-		if (*left != *right)
-			return *left - *right;
-	return 0;
-}
-
-size_t strnlen(const char *text, size_t most)
-{
-	size_t length = 0;
-
-	while (length < most && text[length])
-		length++;
-	return length;
-}
-
-size_t strlen(const char *text)
-{
-	return strnlen(text, SIZE_MAX);
-}
-
-char *strcpy(char *restrict to, const char *restrict from)
-{
-	return memcpy(to, from, strlen(from) + 1);
-}
-
-int strncmp(const char *one, const char *other, size_t most)
-{
-	while (most && *one && *one == *other)
-		one++, other++, most--;
-	return most ? (unsigned char)*one - (unsigned char)*other : 0;
-}
-
-int strcmp(const char *one, const char *other)
-{
-	return strncmp(one, other, SIZE_MAX);
-}
-
-char *strchr(const char *text, int byte)
-{
-	while (*text && *text != (char)byte)
-		text++;
-	return *text == (char)byte ? (char *)text : NULL;
-}
-
-char *strrchr(const char *text, int byte)
-{
-	const char *end = text + strlen(text);
-
-	while (end > text && *end != (char)byte)
-		end--;
-	return *end == (char)byte ? (char *)end : NULL;
-}
-
-size_t strspn(const char *text, const char *accepted)
-{
-	size_t length = 0;
-
-	while (text[length] && strchr(accepted, text[length]))
-		length++;
-	return length;
-}
-
-size_t strcspn(const char *text, const char *rejected)
-{
-	size_t length = 0;
-
-	while (!strchr(rejected, text[length]))
-		length++;
-	return length;
-}
-
-char *strstr(const char *text, const char *part)
-{
-	size_t length = strlen(part);
-
-	for (; strncmp(text, part, length); text++)
-		if (!*text)
-			return NULL;
-	return (char *)text;
 }

@@ -40,9 +40,8 @@ const char rule_names[RULES][12] = {
 };
 
 /* None is too long. */
-#define ROOM(member) (sizeof((struct refusal_text *)0)->member)
-#define REFUSAL(name, rule, exit_code, words, command) \
-	_Static_assert(sizeof words <= ROOM(reason) && sizeof command <= ROOM(fix), #name);
+#define REFUSAL(name, rule, exit_code, reason, fix) \
+	_Static_assert(sizeof(reason) <= REASON_SIZE && sizeof(fix) <= FIX_SIZE, #name);
 #include "refusals.h"
 #undef REFUSAL
 

@@ -43,11 +43,14 @@ struct refusal {
 bool refuse(struct refusal *refusal, enum reason reason);
 bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error);
 
+#define REASON_SIZE 128
+#define FIX_SIZE (128 + sizeof SECURE_PATH) /* which one of them names */
+
 struct refusal_text {
 	enum rule rule;
 	int exit_code;
-	char reason[128];
-	char fix[128 + sizeof SECURE_PATH]; /* which one of them names */
+	char reason[REASON_SIZE];
+	char fix[FIX_SIZE];
 };
 
 /* As all tables here they hold no pointers, which would have to be relocated at each start. */

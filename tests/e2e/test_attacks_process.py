@@ -116,6 +116,17 @@ def test_signals(world, what):
         genuine(world.run(script, preexec_fn=lambda: with_signals(what)))
 
 
+def test_ignored_children(world):
+    """Set-user-ID programs that misjudged a child when SIGCHLD was ignored: Python takes a command that failed for one
+    that did not, and so a check by a program for passed."""
+    body = "import subprocess\nsubprocess.run(['/bin/false'], check=True)\nprint('went on')\n"
+    naive, script = jobs(world, body)
+    ignored = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)}
+    assert world.run(naive, **ignored).text == "went on\n"
+    result = world.run(script, **ignored)
+    assert result.code == 1 and result.out == b"" and "CalledProcessError" in result.err, result
+
+
 ENDS = {
     "alarm": (lambda: signal.setitimer(signal.ITIMER_REAL, 0.2), signal.SIGALRM),
     "virtual timer": (lambda: signal.setitimer(signal.ITIMER_VIRTUAL, 0.001), signal.SIGVTALRM),

@@ -10,6 +10,7 @@ import pytest
 from attacks import (
     EMPTY_ARGV,
     GENUINE,
+    GRANT,
     HOLD,
     OVERWRITE,
     execve_check,
@@ -21,7 +22,7 @@ from attacks import (
     moved,
     mount,
 )
-from conftest import USER, World
+from conftest import USER, World, bit
 
 IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 ROOM = "#" * 2000 + "\n"  # for an attacker's code to be written over
@@ -93,20 +94,35 @@ def test_call_closed_descriptors_without_null(world, refused):
     genuine(world.run("unshare", "--mount", "sh", "-c", fix, "-", script, uid=0))
 
 
-def test_call_capabilities(world, refused):
-    """A seccomp filter that stops capset would leave the caller's files opened with the wrapper's capabilities."""
-    script = world.script("job", "python3", GENUINE)
-    refused(filtered(world, "capset", errno.EPERM, script), "CALL_CAPABILITIES", script)
+@pytest.mark.parametrize("call", ["capget", "capset"])
+def test_call_capabilities(world, refused, call):
+    """A seccomp filter that hides or keeps the effective set would leave the caller's files opened with the wrapper's
+    capabilities."""
+    script = world.script("job", "python3", GENUINE, wrapper=world.program("raised", world.wrapper, f"{GRANT}=ep"))
+    refused(filtered(world, call, errno.EPERM, script), "CALL_CAPABILITIES", script)
 
 
 def test_call_self(world, refused):
-    """In a chroot without /proc the wrapper does not know itself; the fix is a command."""
-    script = world.script("job", "python3", GENUINE)
+    """In a chroot without /proc the wrapper knows itself by the script's line where the kernel executed the script. By
+    hand it does not, nor is another wrapper taken for the one that is named there; the fix is a command."""
+    see = "import ctypes\nctypes.CDLL(None).mount(b'proc', b'/proc', b'proc', 0, None)\n"
+    script = world.script("job", "python3", see + GENUINE, caps=f"{GRANT},cap_sys_admin=i")
     user = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
     alone = ["unshare", "--mount", "sh", "-c"]
     result = world.run(*alone, f'umount -l /proc && {user} "$0"', script, uid=0)
-    refused(result, "CALL_SELF", script)
-    genuine(world.run(*alone, f'umount -l /proc && {fix_of(result)} && {user} "$0"', script, uid=0))
+    assert result.sets["CapEff"] == bit(f"{GRANT},cap_sys_admin"), result
+
+    script = world.script("job", "python3", GENUINE)
+    other = world.program("other", world.wrapper)
+    for wrapper in world.wrapper, other:
+        by_hand = f'{user} "$1" python3 "$0"'
+        result = world.run(*alone, f"umount -l /proc && {by_hand}", script, wrapper, uid=0)
+        refused(result, "CALL_SELF", script)
+        result = world.run(*alone, f"umount -l /proc && {fix_of(result)} && {by_hand}", script, wrapper, uid=0)
+        if wrapper == other:
+            refused(result, "LINE_WRAPPER", script)
+        else:
+            genuine(result)
 
 
 def test_call_reads_with_the_rights_of_the_caller(world, attacker, refused):
