@@ -4,12 +4,14 @@ that it can plausibly give: it refuses, or runs exactly what it promised. Never 
 import os
 import re
 import subprocess
+import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
 import pytest
-from conftest import BUILD, USER, World, bit, bounding, four, grant, sets_in
+from conftest import BUILD, USER, Result, World, bit, bounding, four, grant, sets_in
 
 CAPS = "cap_kill,cap_net_raw"
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "KEPT": "a b", "PYTHONPATH": "/tmp", "LD_LIBRARY_PATH": "/tmp"}
@@ -58,6 +60,7 @@ class State:
     closed: bool = False  # is standard input
     refused: bool = False
     arguments: int = 1
+    by_link: bool = False  # which the wrapper has to resolve
 
 
 STATES = {
@@ -68,6 +71,7 @@ STATES = {
     "closed standard input": State(closed=True),
     "many arguments": State(arguments=100),
     "link to a script": State("link"),
+    "called by a link": State(by_link=True),
     "refused for its ceiling": State(ceiling="cap_kill=p", refused=True),
     "refused for its interpreter": State(capabilities=f"{CAPS}=p", refused=True),
     "refused for what its interpreter starts": State("starts-evil", refused=True),
@@ -87,6 +91,9 @@ class Disturbed:
         (world.top / "link").symlink_to("starts-status")
         line = f"--env KEPT {state.options} {world.top}/{state.interpreter}"
         self.script = world.script("script", line, caps=f"{CAPS}=i", wrapper=wrapper)
+        if state.by_link:
+            (world.top / "link-to-script").symlink_to(self.script)
+            self.script = world.top / "link-to-script"
         shell = ["sh", "-c", 'exec "$@" <&-', "sh"] if state.closed else []
         launch = [BUILD / "tests/e2e/launch", state.uid, "0", "0", "0", f"{bounding():x}", "0", "0"]
         self.command = [str(word) for word in [*shell, *launch, self.script, *["argument"] * state.arguments]]
@@ -166,3 +173,19 @@ def test_every_call_fails_in_turn(world, name):
             if wrong:
                 flaws[fault] = wrong, done.stderr
     assert not flaws, "\n".join(f"{fault}: {wrong}" for fault, wrong in sorted(flaws.items()))
+
+
+def test_exchanged_before_it_is_opened(world, refused):
+    """Between the look at its path and its opening the script becomes a FIFO: what was opened is looked at again."""
+    disturbed = Disturbed(world, State())
+    fifo = world.top / "fifo"
+    os.mkfifo(fifo, 0o755)
+    waits = ["-P", disturbed.script, "-e", "trace=statx,openat", "-e", "inject=openat:delay_enter=2000000"]
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(disturbed.run, *waits)
+        while not run.done() and not (disturbed.trace.exists() and "statx(" in disturbed.trace.read_text()):
+            time.sleep(0.01)
+        fifo.rename(disturbed.script)
+        done = run.result()
+    refused(Result(done.returncode, done.stdout.encode(), done.stderr), "FILE_TYPE", disturbed.script)
+    assert "openat(" in disturbed.trace.read_text()

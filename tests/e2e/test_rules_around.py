@@ -203,6 +203,13 @@ def test_env_hides_no_program(world, refused, line):
     refused(world.run(script), "INTERPRETER_ENV", script)
 
 
+@pytest.mark.parametrize("line", ["env -i", "env X=1"])
+def test_env_that_names_no_program(world, line):
+    """Starts the script anew, by its first line, and so on: a mistake, and to nobody's gain."""
+    result = world.run("timeout", "1", world.script("job", line, "exit\n"))
+    assert (result.code, result.out, result.err) == (124, b"", "")
+
+
 @pytest.mark.parametrize("kind", ["limit", "unreadable"])
 def test_interpreter_that_can_not_be_read(world, attacker, refused, kind):
     """Where the wrapper can't see what a script of an interpreter starts, the kernel would start it all the same."""

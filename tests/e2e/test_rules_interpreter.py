@@ -77,6 +77,17 @@ def test_interpreter_denied(world, refused):
     genuine(world.run(script))
 
 
+def test_interpreter_denied_by_name(machine, refused):
+    """The first that is found counts, and not one behind it that the caller may execute."""
+    for folder, mode in (("sbin", 0o700), ("bin", 0o755)):
+        machine.world.program(f"machine/usr/local/{folder}/tool", PYTHON, "").chmod(mode)
+    job = "/usr/local/bin/job"
+    machine.world.script(f"machine{job}", "#!/usr/local/bin/capwrap tool\n", GENUINE)
+    refused(machine.run(job), "INTERPRETER_DENIED", job)
+    (machine.top / "usr/local/sbin/tool").unlink()
+    genuine(machine.run(job))
+
+
 FILES = {
     "user": (lambda path: os.chown(path, USER, 0), "INTERPRETER_OWNER"),
     "group": (lambda path: (os.chown(path, 0, USER), path.chmod(0o775)), "INTERPRETER_WRITABLE"),

@@ -221,6 +221,15 @@ def test_path_through_a_descriptor(world):
     assert four(result.sets) == grant(CAP), result
 
 
+@pytest.mark.parametrize("last", [3, 9, 10, 99, 100])
+def test_path_where_descriptors_are_open(world, last):
+    """Whatever number the wrapper's own descriptor has."""
+    script = world.script("show", "python3", STATUS)
+    taken = f'for fd in {{3..{last}}}; do eval "exec $fd<\\"\\$0\\""; done; exec /dev/fd/{last}'
+    result = world.run("bash", "-c", taken, script)
+    assert four(result.sets) == grant(CAP), result
+
+
 def test_by_hand(world):
     """As the kernel calls it."""
     script = world.script("show", "--no-new-privs python3  -I", STATUS)
