@@ -63,7 +63,7 @@ static bool folder_trust(const struct path *path, bool *loose, const struct path
 	if (!S_ISDIR(path->file.stx_mode))
 		return refuse_about(refusal, reasons->step, step_name(path), ENOTDIR);
 	if (path->file.stx_uid)
-		return refuse_about(refusal, reasons->owner, step_name(path), 0);
+		return refuse_about(refusal, *path->real ? reasons->owner : reasons->root, step_name(path), 0);
 	*loose = path_writable(path->file.stx_mode);
 	if (*loose && !(path->file.stx_mode & S_ISVTX))
 		return refuse_about(refusal, reasons->writable, step_name(path), 0);

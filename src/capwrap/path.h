@@ -19,7 +19,7 @@ struct path {
 
 /* What each flaw is called in the rule that the walk is made for. */
 struct path_reasons {
-	enum reason step, link, owner, writable, sticky, nosuid;
+	enum reason step, link, root, owner, writable, sticky, nosuid;
 	bool links; /* are allowed */
 };
 

@@ -131,6 +131,9 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]"))
 		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
+	if (interpreter_is(decision, "^(python|pypy)[0-9.]*$") && script_has(decision, "forkserver"))
+		add(warnings, "python-forkserver", "the forkserver of multiprocessing takes orders through a socket that the caller "
+			"can open; use another start method", "", "");
 	if (interpreter_is(decision, "^perl[0-9.]*$") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)"))
 		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");
 }

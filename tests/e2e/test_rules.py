@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -275,6 +276,12 @@ def test_path_step(world, refused):
     refused(filtered(world, "statx", errno.EPERM, script), "PATH_STEP", script)
 
 
+def test_path_root(world, refused):
+    """In a user namespace without root nobody knows to whom / belongs."""
+    script = world.script("job", "python3", GENUINE)
+    refused(world.run("unshare", "--user", script), "PATH_ROOT", script)
+
+
 # ---- file
 
 
@@ -323,6 +330,15 @@ def test_file_open(world, beaten):
             assert GENUINE in result.text
     mend(beaten(world.run(script), "FILE_OPEN", script))
     genuine(world.run(script), "cap_dac_read_search")
+
+
+def test_file_limit(world, refused):
+    """No descriptor is left: the caller's own doing, and not the file's mode. Naive opens nothing."""
+    script = world.script("job", "python3", GENUINE)
+    link = world.top / "link"
+    link.symlink_to(script)
+    for path in script, link:
+        refused(world.run(path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))), "FILE_LIMIT", path)
 
 
 def node(kind, path):

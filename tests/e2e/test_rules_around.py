@@ -184,6 +184,23 @@ def test_r_saves_on_a_signal(world, attacker, number, line):
     assert rest == "end\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS])
+def test_r_tells_on_a_signal(world, number):
+    """R answers by printing what its functions were called with."""
+    body = "wait <- function(secret) for (i in 1:20) Sys.sleep(0.1)\ncat('genuine\\n')\nwait('the secret')\ncat('end\\n')\n"
+    for wrapper in (world.naive, world.wrapper):
+        script = world.script("job", "Rscript", body, wrapper=wrapper)
+        process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], cwd="/", text=True,
+                                   env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        assert process.stdout.readline() == "genuine\n"
+        time.sleep(0.3)
+        world.run("kill", f"-{number}", process.pid)
+        rest = process.communicate(timeout=30)[0]
+        assert ("the secret" in rest) == (wrapper == world.naive), rest
+    assert rest == "end\n"
+
+
 def test_r_by_another_name(world, attacker):
     """A link to Rscript has its signals blocked, too."""
     (world.top / "tool").symlink_to("/usr/bin/Rscript")
