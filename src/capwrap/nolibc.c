@@ -129,9 +129,14 @@ int prctl(int option, ...)
 	return (int)CALL(SYS_prctl, option, given[0], given[1], given[2], given[3]);
 }
 
+int openat(int folder, const char *path, int flags, ...)
+{
+	return (int)CALL(SYS_openat, folder, path, flags);
+}
+
 int open(const char *path, int flags, ...)
 {
-	return (int)CALL(SYS_openat, AT_FDCWD, path, flags);
+	return openat(AT_FDCWD, path, flags);
 }
 
 int close(int fd)
@@ -159,9 +164,14 @@ ssize_t write(int fd, const void *bytes, size_t size)
 	return CALL(SYS_write, fd, bytes, size);
 }
 
+ssize_t readlinkat(int folder, const char *path, char *target, size_t size)
+{
+	return CALL(SYS_readlinkat, folder, path, target, size);
+}
+
 ssize_t readlink(const char *path, char *target, size_t size)
 {
-	return CALL(SYS_readlinkat, AT_FDCWD, path, target, size);
+	return readlinkat(AT_FDCWD, path, target, size);
 }
 
 int access(const char *path, int mode)
