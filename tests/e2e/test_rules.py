@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import time
@@ -276,10 +277,47 @@ def test_path_step(world, refused):
     refused(filtered(world, "statx", errno.EPERM, script), "PATH_STEP", script)
 
 
+def test_path_deep(world, refused):
+    """Far down a walk goes on from a folder that it holds open; where it can't be held, from / again. A flaw is found
+    there as well."""
+    deep = "/".join(f"folder-{i}" for i in range(30))
+    script = world.script(f"{deep}/job", "python3", GENUINE)
+    genuine(world.run(script))
+    hold = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+    genuine(filtered(world, "openat", errno.EMFILE, script, arg=(2, hold)))
+    (world.top / "link").symlink_to(script)
+    genuine(world.run(world.top / "link", pass_fds=[os.dup(0) for _ in range(12)]))
+    for folder in script.parents[0], script.parents[9], script.parents[20]:
+        os.chown(folder, USER, USER)
+        refused(world.run(script), "PATH_OWNER", script)
+        os.chown(folder, 0, 0)
+
+
 def test_path_root(world, refused):
     """In a user namespace without root nobody knows to whom / belongs."""
     script = world.script("job", "python3", GENUINE)
     refused(world.run("unshare", "--user", script), "PATH_ROOT", script)
+
+
+def test_path_too_long(world, refused):
+    """From a folder so far down that the kernel has no name for it."""
+    world.folder("home", uid=USER)
+    down = """
+import os, sys
+for _ in range(20):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+os.symlink(sys.argv[2], "link")
+open("job", "w").close()
+os.execv(sys.argv[1], [sys.argv[1], "python3", sys.argv[3]])
+"""
+    script = world.script("job", "python3", GENUINE)
+    run = ["/usr/bin/python3", "-c", down, world.wrapper, script]
+    refused(world.run(*run, "job", cwd=world.top / "home"), "PATH_RESOLVE", "job")
+    shutil.rmtree(world.top / "home")
+    world.folder("home", uid=USER)
+    genuine(world.run(*run, "link", cwd=world.top / "home"))
+    shutil.rmtree(world.top / "home")
 
 
 # ---- file

@@ -212,7 +212,7 @@ def test_r_by_another_name(world, attacker):
 
 @pytest.mark.parametrize("line", [
     "env -Snode", "env -SNODE", "env --split-string=NODE", "env -u X NODE", "env -uX NODE", "env -iSNODE", "env -C / NODE",
-    "env -S X=1\\_NODE true", "env -S '${X}NODE'",
+    "env", "env -i X=1", "env -S X=1\\_NODE true", "env -S '${X}NODE'",
 ])
 def test_env_hides_no_program(world, refused, line):
     """Options of env that swallow words, or that env itself expands, would hide node from the rules."""

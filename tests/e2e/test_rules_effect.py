@@ -111,10 +111,10 @@ def test_ceiling_user_namespace(world, attacker, beaten, options):
     naive, script = jobs(world)
     alone = ["unshare", "--user", *options]
     assert world.run(*alone, naive).sets["CapPrm"] & bit(GRANT)
-    beaten(world.run(*alone, script), "PATH_OWNER", script)
+    beaten(world.run(*alone, script), "PATH_ROOT", script)
     # What is the caller's own looks as if it were root's there, but the way to it does not.
     attacker.writes(attacker.home / "job", f"#!{world.wrapper} python3\n{attacker.code}")
-    beaten(world.run(*alone, attacker.home / "job"), "PATH_OWNER", attacker.home / "job")
+    beaten(world.run(*alone, attacker.home / "job"), "PATH_ROOT", attacker.home / "job")
 
 
 def test_ceiling_user_namespace_of_their_own_tree(world, attacker):

@@ -1,5 +1,6 @@
 #include "grant.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/capability.h>
@@ -99,6 +100,34 @@ START_TEST(of_libcap)
 }
 END_TEST
 
+/* What no kernel keeps: other sizes and revisions. */
+START_TEST(malformed)
+{
+	static const struct {
+		uint32_t head;
+		size_t size;
+		bool good;
+	} table[] = {
+		{VFS_CAP_REVISION_1, XATTR_CAPS_SZ_1, true}, {VFS_CAP_REVISION_2, XATTR_CAPS_SZ_2, true},
+		{VFS_CAP_REVISION_3 | VFS_CAP_FLAGS_EFFECTIVE, XATTR_CAPS_SZ_3, true}, {0, XATTR_CAPS_SZ_2, false},
+		{VFS_CAP_REVISION_2, 0, false}, {VFS_CAP_REVISION_2, 3, false}, {VFS_CAP_REVISION_2, XATTR_CAPS_SZ_1, false},
+		{VFS_CAP_REVISION_2, XATTR_CAPS_SZ_3, false}, {VFS_CAP_REVISION_1, XATTR_CAPS_SZ_2, false},
+		{VFS_CAP_REVISION_3, XATTR_CAPS_SZ_2, false}, {0x04000000, XATTR_CAPS_SZ_3, false},
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct vfs_ns_cap_data data = {.magic_etc = htole32(table[i].head)};
+		struct file_capabilities file;
+
+		for (int half = 0; half < VFS_CAP_U32; half++)
+			data.data[half].inheritable = htole32(0x10 << half);
+		ck_assert_int_eq(file_capabilities_parse(&file, &data, table[i].size), table[i].good);
+		if (table[i].good)
+			ck_assert_uint_eq(file.inheritable, i ? UINT64_C(0x2000000010) : 0x10);
+	}
+}
+END_TEST
+
 START_TEST(names)
 {
 	for (cap_value_t cap = 0; cap < 41; cap++) {
@@ -140,4 +169,4 @@ START_TEST(own_sets)
 }
 END_TEST
 
-TESTS("grant", grants, contained, of_libcap, names, ceiling, own_sets)
+TESTS("grant", grants, contained, of_libcap, malformed, names, ceiling, own_sets)
