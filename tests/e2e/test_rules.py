@@ -286,7 +286,7 @@ def test_path_deep(world, refused):
     hold = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     genuine(filtered(world, "openat", errno.EMFILE, script, arg=(2, hold)))
     (world.top / "link").symlink_to(script)
-    genuine(world.run(world.top / "link", pass_fds=[os.dup(0) for _ in range(12)]))
+    genuine(world.run(world.top / "link", preexec_fn=lambda: [os.dup2(0, n) for n in range(3, 16)], close_fds=False))
     for folder in script.parents[0], script.parents[9], script.parents[20]:
         os.chown(folder, USER, USER)
         refused(world.run(script), "PATH_OWNER", script)
