@@ -3,7 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LETTERS LOWER UPPER
 #define DIGITS "0123456789"
 
 /* Lua's own default without "./", once for each version that reads a variable of its own. */
@@ -89,11 +91,47 @@ static bool is_allowed(const char *entry, size_t length)
 	return starts(entry, "LC_") && strspn(entry, LETTERS DIGITS "_") == length;
 }
 
+/* LANGUAGE[_TERRITORY][.CODESET][@MODIFIER]. The codeset is one that begins with ASCII: Tcl and Guile take others at
+ * their word, and then an absolute path for the name of a file in the current folder. */
+static bool is_locale(const char *value)
+{
+	static const char codesets[][12] = {
+		"UTF-8", "utf-8", "UTF8", "utf8", "ISO-8859-1", "ISO-8859-15", "ISO8859-1", "ISO8859-15", "iso88591",
+		"iso885915",
+	};
+	size_t language = strspn(value, LOWER);
+
+	if (starts(value, "C") || starts(value, "POSIX"))
+		value += *value == 'C' ? 1 : 5;
+	else if (language < 2 || language > 3)
+		return !*value;
+	else
+		value += language;
+	if (language && *value == '_') {
+		if (strspn(++value, UPPER) != 2)
+			return false;
+		value += 2;
+	}
+	if (*value == '.') {
+		size_t length = strcspn(++value, "@");
+		bool known = false;
+
+		for (size_t i = 0; i < COUNT(codesets); i++)
+			known |= strlen(codesets[i]) == length && !strncmp(value, codesets[i], length);
+		if (!known)
+			return false;
+		value += length;
+	}
+	return !*value || (*value == '@' && value[1] && !value[1 + strspn(value + 1, LETTERS)]);
+}
+
 /* No value may be a path out of where programs look such names up. */
 static bool is_sane(const char *entry, const char *value)
 {
 	bool zone = starts(entry, "TZ=");
 
+	if (starts(entry, "LANG=") || starts(entry, "LC_"))
+		return is_locale(value);
 	if (zone && (*value == '/' || strstr(value, "..")))
 		return false;
 	return !value[strspn(value, zone ? LETTERS DIGITS "_.@+-/" : LETTERS DIGITS "_.@+-")];

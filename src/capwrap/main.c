@@ -88,7 +88,7 @@ static bool run(struct program *program)
 		signals_block((const int[]){SIGUSR1, SIGUSR2, SIGSEGV, SIGILL, SIGBUS, 0});
 	log_granted(program);
 	execve(interpreter, arguments, (char *const *)decision->environment);
-	return refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);
+	return refuse_about(refusal, errno == E2BIG ? EFFECT_LENGTH : INTERPRETER_EXEC, interpreter, errno);
 }
 
 int main(int argc, char **argv)

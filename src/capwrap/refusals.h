@@ -210,6 +210,9 @@ REFUSAL(EFFECT_SETS, RULE_EFFECT, 125,
 REFUSAL(EFFECT_DIFFER, RULE_EFFECT, 125,
 	"the capability sets are not what they were set to",
 	"capsh --print shows securebits and bounding set")
+REFUSAL(EFFECT_LENGTH, RULE_EFFECT, 126,
+	"the arguments and the environment are too long",
+	"pass less, or raise the stack limit: ulimit -s unlimited")
 REFUSAL(EFFECT_MEMORY, RULE_EFFECT, 125,
 	"no memory: %e",
 	"raise the memory limit: ulimit -v unlimited")

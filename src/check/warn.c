@@ -23,7 +23,7 @@ static const uint64_t like_root = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(C
 static const char *const code_names[] = {
 	"PATH", "IFS", "ENV", "CDPATH", "PS4", "SHELLOPTS", "BASH", "ZDOTDIR", "FPATH", "PYTHON", "PERL", "RUBY", "GEM_",
 	"BUNDLE_", "NODE_", "LUA", "R_", "GUILE_", "TCL", "PHP", "AWK", "JAVA", "JDK_", "CLASSPATH", "_JAVA", "DOTNET_",
-	"XDG_", "GIT_", "EDITOR", "VISUAL", "PAGER", "MAKE", "TMPDIR", "TERMINFO",
+	"LANG", "LC_", "XDG_", "GIT_", "EDITOR", "VISUAL", "PAGER", "MAKE", "TMPDIR", "TERMINFO",
 };
 
 /* Foreign words stand in the middle. */

@@ -376,7 +376,11 @@ def test_file_limit(world, refused):
     link = world.top / "link"
     link.symlink_to(script)
     for path in script, link:
-        refused(world.run(path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))), "FILE_LIMIT", path)
+        for limit in 0, 3, 4:
+            result = world.run(path, preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+            refused(result, "FILE_LIMIT", path)
+    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (17 << 10, 17 << 10)), "env": {}}
+    refused(world.run(world.wrapper, "python2", script, **small), "LINE_DIFFERS", script)
 
 
 def node(kind, path):

@@ -238,6 +238,21 @@ def test_effect_under_a_filter(world, refused, call, error, arg, name, line):
     refused(filtered(world, call, error, script, arg=arg), name, script)
 
 
+def test_effect_length(world, refused):
+    """Arguments that just fit into the call of the wrapper, and not beside the environment that the script gets."""
+    script = world.script("job", "python3", GENUINE)
+    stack = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 1 << 20)), "env": {}}
+    for length in range(12000, 0, -500):
+        try:
+            result = world.run(script, *["x" * 1000] * ((1 << 18) // 1012 - 8), "x" * length, **stack)
+        except OSError as error:
+            assert error.errno == errno.E2BIG
+            continue
+        if result.code:
+            break
+    refused(result, "EFFECT_LENGTH", script)
+
+
 def test_effect_memory(world, refused):
     """A caller who leaves little memory gets a refusal, whatever it is that did not fit, and never less than all."""
     script = world.script("job", "python3", GENUINE)

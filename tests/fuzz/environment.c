@@ -86,6 +86,16 @@ static bool kept_by_line(const char *entry, char *const kept[])
 	return false;
 }
 
+static regex_t locale;
+
+__attribute__((constructor)) static void locale_compile(void)
+{
+	static const char pattern[] = "^((C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)"
+		"([.](UTF-8|utf-8|UTF8|utf8|ISO-?8859-15?|iso8859(1|15)))?(@[A-Za-z]+)?)?$";
+
+	assert(!regcomp(&locale, pattern, REG_EXTENDED | REG_NOSUB));
+}
+
 static bool sane(const char *entry)
 {
 	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG"};
@@ -96,6 +106,8 @@ static bool sane(const char *entry)
 		allowed |= has_name(entry, plain[i]);
 	if (!allowed || (zone && (*value == '/' || *value == ':' || strstr(value, ".."))))
 		return false;
+	if (has_name(entry, "LANG") || !memcmp(entry, "LC_", 3))
+		return !regexec(&locale, value, 0, NULL, 0);
 	for (; *value; value++)
 		if (!isalnum((unsigned char)*value) && !strchr("_.@+-", *value) && !(zone && *value == '/'))
 			return false;
