@@ -2,6 +2,7 @@
  * entries of the allow-list where it is 224 or more, so that short inputs fill the table too; then names as --env has them, NUL, entries, each
  * ending in NUL. */
 #include <ctype.h>
+#include <regex.h>
 #include <string.h>
 
 #include "environment.h"
