@@ -32,10 +32,8 @@ def main(report: Path, reasons_file: Path) -> str:
     for file in json.loads(report.read_text())["files"]:
         source = Path(file["file"])
         text = source.read_text().splitlines()
-        for line in file["lines"]:
-            number = line["line_number"]
-            if line["count"] or line.get("gcovr/noncode"):
-                continue
+        for number in (line["line_number"] for line in file["lines"]
+                       if not line["count"] and not line.get("gcovr/noncode")):
             row = f"{source.name}: {text[number - 1].strip()}: "
             reason = next((reason for reason in reasons if reason.startswith(row)), None)
             if reason:

@@ -33,7 +33,7 @@ static bool descriptors_open(struct refusal *refusal)
 			continue;
 		close(fd);
 		if (open("/dev/null", O_RDWR) != fd)
-			return refuse(refusal, CALL_DESCRIPTORS);
+			return refuse(refusal, errno == EMFILE ? FILE_LIMIT : CALL_DESCRIPTORS);
 	}
 	return true;
 }
@@ -42,9 +42,12 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 {
 	struct sets sets;
 
-	/* Without a line the kernel leaves it out. */
-	call->line = argc > 2 ? argv[1] : "";
-	call->script = argc > 1 ? argv[argc > 2 ? 2 : 1] : "";
+	const char *executed = (const char *)getauxval(AT_EXECFN);
+	int at = argc > 2 && !(executed && !strcmp(executed, argv[1])) ? 2 : 1;
+
+	/* Without a line the kernel leaves it out, and the script is the first argument. */
+	call->line = at == 2 ? argv[1] : "";
+	call->script = argc > at ? argv[at] : "";
 	/* The kernel's own account. A saved id is the effective one, at the beginning of a program. */
 	call->uid = (uid_t)getauxval(AT_UID);
 	if (call->uid != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID))
@@ -57,8 +60,8 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	if (argc < 2)
 		return refuse(refusal, CALL_USAGE);
 	call->wrapper = "/proc/self/exe";
-	call->arguments = argc > 2 ? argv + 3 : argv + 2;
-	call->count = argc > 2 ? argc - 3 : 0;
+	call->arguments = argv + at + 1;
+	call->count = argc - at - 1;
 	return true;
 }
 

@@ -16,8 +16,8 @@ bool decide_script(struct decision *decision, const char *path, struct refusal *
 }
 
 /* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. Goes on to it from
- * the word that is env; to 0 where it is not, or starts nothing. Whatever could hide a program is refused: options with
- * an argument, and what -S would expand. */
+ * the word that is env; to 0 where it is not. Whatever could hide a program is refused: options with an argument, and what
+ * -S would expand; and so is env alone, which would start the script, which starts env. */
 static bool behind_env(const struct shebang *shebang, const char *real, size_t *word, struct refusal *refusal)
 {
 	static const char plain[][3] = {"-", "-i", "-S", "-v"};
@@ -39,7 +39,7 @@ static bool behind_env(const struct shebang *shebang, const char *real, size_t *
 			return true;
 		}
 	}
-	return true;
+	return refuse_about(refusal, INTERPRETER_ENV, real, 0);
 }
 
 /* What an interpreter starts on the way to the script is held to the interpreter's rules: the program behind `env`, and

@@ -3,40 +3,40 @@
 #include <stddef.h>
 #include <string.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LETTERS LOWER UPPER
 #define DIGITS "0123456789"
 
 /* Lua's own default without "./", once for each version that reads a variable of its own. */
 #define LUA(suffix, version) \
 	"LUA_PATH" suffix "=/usr/local/share/lua/" version "/?.lua;/usr/local/share/lua/" version "/?/init.lua;" \
 	"/usr/local/lib/lua/" version "/?.lua;/usr/local/lib/lua/" version "/?/init.lua;" \
-	"/usr/share/lua/" version "/?.lua;/usr/share/lua/" version "/?/init.lua\0" \
+	"/usr/share/lua/" version "/?.lua;/usr/share/lua/" version "/?/init.lua", \
 	"LUA_CPATH" suffix "=/usr/local/lib/lua/" version "/?.so;/usr/lib/" MULTIARCH "lua/" version "/?.so;" \
-	"/usr/lib/lua/" version "/?.so;/usr/local/lib/lua/" version "/loadall.so\0"
+	"/usr/lib/lua/" version "/?.so;/usr/local/lib/lua/" version "/loadall.so"
 
-/* Set whatever the caller has, unless the line keeps the name. One after the other, each with a NUL, an empty one last:
- * a list of pointers would have to be relocated at each start. */
-static const char fixed[] =
-	"PATH=" SECURE_PATH "\0"
-	"SHELL=/bin/sh\0"
+/* Set whatever the caller has, unless the line keeps the name. */
+static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
+	"PATH=" SECURE_PATH,
+	"SHELL=/bin/sh",
 
 	/* No file can be made below it, not even with CAP_DAC_OVERRIDE; without HOME some interpreters ask passwd. */
-	"HOME=/dev/null\0"
+	"HOME=/dev/null",
 
-	"PYTHONNOUSERSITE=1\0"
-	"PYTHONDONTWRITEBYTECODE=1\0" /* a __pycache__ made with CAP_DAC_OVERRIDE would be the caller's */
-	"GUILE_AUTO_COMPILE=0\0"
-	"R_PROFILE_USER=/dev/null\0"
-	"R_ENVIRON_USER=/dev/null\0"
-	"AWKPATH=/usr/local/share/awk:/usr/share/awk\0"
-	LUA("", "5.1")
-	LUA("_5_2", "5.2")
-	LUA("_5_3", "5.3")
-	LUA("_5_4", "5.4")
-	"CLASSPATH=/dev/null/none\0" /* Java's default is the current folder */
-	"DOTNET_EnableDiagnostics=0\0";
-
-#define FIXED 19 /* entries in it; a test counts them */
+	"PYTHONNOUSERSITE=1",
+	"PYTHONDONTWRITEBYTECODE=1", /* a __pycache__ made with CAP_DAC_OVERRIDE would be the caller's */
+	"GUILE_AUTO_COMPILE=0",
+	"R_PROFILE_USER=/dev/null",
+	"R_ENVIRON_USER=/dev/null",
+	"AWKPATH=/usr/local/share/awk:/usr/share/awk",
+	LUA("", "5.1"),
+	LUA("_5_2", "5.2"),
+	LUA("_5_3", "5.3"),
+	LUA("_5_4", "5.4"),
+	"CLASSPATH=/dev/null/none", /* Java's default is the current folder */
+	"DOTNET_EnableDiagnostics=0",
+};
 
 /* Kept where the value is sane. */
 static const char allowed[][12] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "TZ"};
@@ -91,11 +91,47 @@ static bool is_allowed(const char *entry, size_t length)
 	return starts(entry, "LC_") && strspn(entry, LETTERS DIGITS "_") == length;
 }
 
+/* LANGUAGE[_TERRITORY][.CODESET][@MODIFIER]. The codeset is one that begins with ASCII: Tcl and Guile take others at
+ * their word, and then an absolute path for the name of a file in the current folder. */
+static bool is_locale(const char *value)
+{
+	static const char codesets[][12] = {
+		"UTF-8", "utf-8", "UTF8", "utf8", "ISO-8859-1", "ISO-8859-15", "ISO8859-1", "ISO8859-15", "iso88591",
+		"iso885915",
+	};
+	size_t language = strspn(value, LOWER);
+
+	if (starts(value, "C") || starts(value, "POSIX"))
+		value += *value == 'C' ? 1 : 5;
+	else if (language < 2 || language > 3)
+		return !*value;
+	else
+		value += language;
+	if (language && *value == '_') {
+		if (strspn(++value, UPPER) != 2)
+			return false;
+		value += 2;
+	}
+	if (*value == '.') {
+		size_t length = strcspn(++value, "@");
+		bool known = false;
+
+		for (size_t i = 0; i < COUNT(codesets); i++)
+			known |= strlen(codesets[i]) == length && !strncmp(value, codesets[i], length);
+		if (!known)
+			return false;
+		value += length;
+	}
+	return !*value || (*value == '@' && value[1] && !value[1 + strspn(value + 1, LETTERS)]);
+}
+
 /* No value may be a path out of where programs look such names up. */
 static bool is_sane(const char *entry, const char *value)
 {
 	bool zone = starts(entry, "TZ=");
 
+	if (starts(entry, "LANG=") || starts(entry, "LC_"))
+		return is_locale(value);
 	if (zone && (*value == '/' || strstr(value, "..")))
 		return false;
 	return !value[strspn(value, zone ? LETTERS DIGITS "_.@+-/" : LETTERS DIGITS "_.@+-")];
@@ -105,7 +141,7 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 {
 	size_t count = 0, callers;
 
-	for (; *given && count < ENVIRONMENT_MAX - 1 - FIXED; given++) {
+	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
 		const char *value = strchr(*given, '=');
 		size_t length = value ? (size_t)(value - *given) : 0;
 
@@ -116,8 +152,8 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 			built[count++] = *given;
 	}
 	callers = count;
-	for (const char *entry = fixed; *entry; entry += strlen(entry) + 1)
-		if (!has(built, callers, entry, (size_t)(strchr(entry, '=') - entry)))
-			built[count++] = entry;
+	for (size_t i = 0; i < COUNT(fixed); i++)
+		if (!has(built, callers, fixed[i], (size_t)(strchr(fixed[i], '=') - fixed[i])))
+			built[count++] = fixed[i];
 	built[count] = NULL;
 }

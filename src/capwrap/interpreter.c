@@ -96,7 +96,7 @@ bool interpreter_head(const struct interpreter *interpreter, bool *script, struc
 		close(fd);
 	/* The caller can bring this about, by a limit; the kernel would read it all the same. */
 	if (length < 0)
-		return refuse_about(refusal, INTERPRETER_STEP, path, error);
+		return refuse_about(refusal, error == EMFILE ? FILE_LIMIT : INTERPRETER_STEP, path, error);
 	*script = length >= 2 && !memcmp(head, "#!", 2);
 	if (!*script)
 		return true;

@@ -139,20 +139,20 @@ void text_add_error(struct text *text, int error)
 	text_add_number(text, (unsigned)error);
 }
 
-void signals_block(int one, int other)
+void signals_block(const int *numbers)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, one);
-	sigaddset(&set, other);
+	while (*numbers)
+		sigaddset(&set, *numbers++);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 void text_write(struct text *text, int fd)
 {
 	/* A closed pipe or a file that is full is no reason to die by a signal. */
-	signals_block(SIGPIPE, SIGXFSZ);
+	signals_block((const int[]){SIGPIPE, SIGXFSZ, 0});
 	text->bytes[text->length++] = '\n';
 	(void)!write(fd, text->bytes, text->length);
 }

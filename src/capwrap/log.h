@@ -31,8 +31,8 @@ void text_add_capabilities(struct text *text, uint64_t capabilities);
 /* What errno means, in the words of this program where it knows any. */
 void text_add_error(struct text *text, int error);
 
-/* Blocks two signals for what remains of this process, and for what it executes. */
-void signals_block(int one, int other);
+/* Blocks signals, a list that ends in 0, for what remains of this process and for what it executes. */
+void signals_block(const int *numbers);
 
 /* Ends the line, and writes it to a descriptor: the last thing that a program does. */
 void text_write(struct text *text, int fd);

@@ -83,12 +83,12 @@ static bool run(struct program *program)
 		return false;
 	/* Ignored by the caller, it would hide from the script how its children end. */
 	(void)signal(SIGCHLD, SIG_DFL);
-	/* What the caller could send to have the script's memory written into a folder of the caller's. */
+	/* What the caller could send to be shown the script's memory. */
 	if (decision->saves_on_signal)
-		signals_block(SIGUSR1, SIGUSR2);
+		signals_block((const int[]){SIGUSR1, SIGUSR2, SIGSEGV, SIGILL, SIGBUS, 0});
 	log_granted(program);
 	execve(interpreter, arguments, (char *const *)decision->environment);
-	return refuse_about(refusal, INTERPRETER_EXEC, interpreter, errno);
+	return refuse_about(refusal, errno == E2BIG ? EFFECT_LENGTH : INTERPRETER_EXEC, interpreter, errno);
 }
 
 int main(int argc, char **argv)

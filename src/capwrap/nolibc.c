@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -22,10 +21,10 @@
 
 int main(int argc, char **argv);
 _Noreturn void start(long *stack);
-_Noreturn void __stack_chk_fail(void);
+_Noreturn void stack_smashed(void) __asm__("__stack_chk_fail"); /* as compilers call them */
 
 char **environ;
-uintptr_t __stack_chk_guard;
+uintptr_t stack_guard __asm__("__stack_chk_guard");
 static int error;
 static const Elf64_auxv_t *auxiliary;
 
@@ -47,11 +46,11 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	register long r9 __asm__("r9") = f;
-	long result;
+	long result = number;
 
 	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "+a"(result)
+			 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return result;
 }
@@ -74,12 +73,12 @@ _Noreturn void start(long *stack)
 	while (*end)
 		end++;
 	auxiliary = (const Elf64_auxv_t *)(end + 1);
-	memcpy(&__stack_chk_guard, (const void *)getauxval(AT_RANDOM), sizeof __stack_chk_guard);
+	memcpy(&stack_guard, (const void *)getauxval(AT_RANDOM), sizeof stack_guard);
 	kernel(SYS_exit_group, main((int)*stack, argv), 0, 0, 0, 0, 0);
 	__builtin_unreachable();
 }
 
-_Noreturn void __stack_chk_fail(void)
+_Noreturn void stack_smashed(void)
 {
 	__builtin_trap();
 }
@@ -105,33 +104,28 @@ static long call(long number, long a, long b, long c, long d, long e, long f)
 #define CALL_(number, a, b, c, d, e, f, ...) \
 	call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
-long syscall(long number, ...)
-{
-	long given[6];
-	va_list list;
+/* Those two are declared with `...`; the caller passes arguments in the same places all the same. */
+long given_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+int given_prctl(int option, long a, long b, long c, long d) __asm__("prctl");
 
-	va_start(list, number);
-	for (int i = 0; i < 6; i++)
-		given[i] = va_arg(list, long);
-	va_end(list);
-	return CALL(number, given[0], given[1], given[2], given[3], given[4], given[5]);
+long given_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	return call(number, a, b, c, d, e, f);
 }
 
-int prctl(int option, ...)
+int given_prctl(int option, long a, long b, long c, long d)
 {
-	long given[4];
-	va_list list;
+	return (int)CALL(SYS_prctl, option, a, b, c, d);
+}
 
-	va_start(list, option);
-	for (int i = 0; i < 4; i++)
-		given[i] = va_arg(list, long);
-	va_end(list);
-	return (int)CALL(SYS_prctl, option, given[0], given[1], given[2], given[3]);
+int openat(int folder, const char *path, int flags, ...)
+{
+	return (int)CALL(SYS_openat, folder, path, flags);
 }
 
 int open(const char *path, int flags, ...)
 {
-	return (int)CALL(SYS_openat, AT_FDCWD, path, flags);
+	return openat(AT_FDCWD, path, flags);
 }
 
 int close(int fd)
@@ -159,9 +153,14 @@ ssize_t write(int fd, const void *bytes, size_t size)
 	return CALL(SYS_write, fd, bytes, size);
 }
 
+ssize_t readlinkat(int folder, const char *path, char *target, size_t size)
+{
+	return CALL(SYS_readlinkat, folder, path, target, size);
+}
+
 ssize_t readlink(const char *path, char *target, size_t size)
 {
-	return CALL(SYS_readlinkat, AT_FDCWD, path, target, size);
+	return readlinkat(AT_FDCWD, path, target, size);
 }
 
 int access(const char *path, int mode)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LINKS_MAX 40 /* as the kernel has it */
+#define STRIDE 8     /* so many steps are looked up from / or from a folder that is held open */
 
 bool path_writable(mode_t mode)
 {
@@ -31,6 +32,41 @@ static const char *step_name(const struct path *path)
 	return *path->real ? path->real : "/";
 }
 
+/* As system calls take it, from the folder that is held open: else the kernel would begin at / for every step. */
+static const char *step_from(const struct path *path)
+{
+	return path->base >= 0 && path->real[path->below] ? path->real + path->below + 1 : step_name(path);
+}
+
+/* Holds on to the folder that the walk stands on. Where that fails, all goes on from the one before. */
+static void base_hold(struct path *path)
+{
+	int fd = openat(path->base, step_from(path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (path->base >= 0)
+		close(path->base);
+	path->base = fd;
+	path->below = strlen(path->real);
+}
+
+static void base_drop(struct path *path)
+{
+	if (path->base >= 0)
+		close(path->base);
+	path->base = AT_FDCWD;
+	path->below = 0;
+}
+
+/* Cuts the path off, and with it the folder that is held open, where that is no longer on it. */
+static void cut(struct path *path, char *end)
+{
+	*end = 0;
+	if ((size_t)(end - path->real) < path->below)
+		base_drop(path);
+}
+
 /* Reads the attributes of the step that the walk stands on. */
 static bool step_look(struct path *path, const struct path_reasons *reasons, struct refusal *refusal)
 {
@@ -39,7 +75,7 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 	struct statfs fs;
 	bool mount_root;
 
-	if (!file_look(file, AT_FDCWD, step, AT_SYMLINK_NOFOLLOW))
+	if (!file_look(file, path->base, step_from(path), AT_SYMLINK_NOFOLLOW))
 		return refuse_about(refusal, reasons->step, step, errno);
 
 	/* Before Linux 5.8 the kernel does not tell where a mount begins: it may be anywhere. */
@@ -63,7 +99,7 @@ static bool folder_trust(const struct path *path, bool *loose, const struct path
 	if (!S_ISDIR(path->file.stx_mode))
 		return refuse_about(refusal, reasons->step, step_name(path), ENOTDIR);
 	if (path->file.stx_uid)
-		return refuse_about(refusal, reasons->owner, step_name(path), 0);
+		return refuse_about(refusal, *path->real ? reasons->owner : reasons->root, step_name(path), 0);
 	*loose = path_writable(path->file.stx_mode);
 	if (*loose && !(path->file.stx_mode & S_ISVTX))
 		return refuse_about(refusal, reasons->writable, step_name(path), 0);
@@ -75,7 +111,7 @@ static void step_back(struct path *path)
 	char *slash = strrchr(path->real, '/');
 
 	if (slash)
-		*slash = 0;
+		cut(path, slash);
 }
 
 /* Puts the target of the link that the walk stands on before the rest of the way, and steps back to its folder. */
@@ -89,26 +125,24 @@ static bool link_follow(struct path *path, const char *rest, const struct path_r
 	if (path->file.stx_uid)
 		return refuse_about(refusal, reasons->owner, path->real, 0);
 	memmove(path->way + room, rest, size);
-	length = readlink(path->real, path->way, room);
+	length = readlinkat(path->base, step_from(path), path->way, room);
 	if (length < 0 || (size_t)length == room)
 		return refuse_about(refusal, reasons->step, path->real, length < 0 ? errno : ENAMETOOLONG);
 	memmove(path->way + length, path->way + room, size);
 	if (*path->way == '/')
-		*path->real = 0;
+		cut(path, path->real);
 	else
 		step_back(path);
 	return true;
 }
 
-bool path_walk(struct path *path, const char *absolute, const struct path *before, const struct path_reasons *reasons,
+static bool walk(struct path *path, const char *absolute, const struct path *before, const struct path_reasons *reasons,
 	struct refusal *refusal)
 {
 	const char *at = absolute;
-	unsigned links = 0;
+	unsigned links = 0, steps = 0;
 	bool loose;
 
-	*path->real = 0;
-	path->nosuid = false;
 	if (before)
 		path->loose = before->loose;
 	else if (!step_look(path, reasons, refusal) || !folder_trust(path, &path->loose, reasons, refusal))
@@ -148,8 +182,26 @@ bool path_walk(struct path *path, const char *absolute, const struct path *befor
 				loose = path->loose;
 			continue;
 		}
-		if (!last && !folder_trust(path, &loose, reasons, refusal))
+		if (last)
+			continue;
+		if (!folder_trust(path, &loose, reasons, refusal))
 			return false;
+		if (++steps % STRIDE == 0)
+			base_hold(path);
 	}
 	return true;
+}
+
+bool path_walk(struct path *path, const char *absolute, const struct path *before, const struct path_reasons *reasons,
+	struct refusal *refusal)
+{
+	bool trusted;
+
+	*path->real = 0;
+	path->nosuid = false;
+	path->base = AT_FDCWD;
+	path->below = 0;
+	trusted = walk(path, absolute, before, reasons, refusal);
+	base_drop(path);
+	return trusted;
 }

@@ -13,13 +13,15 @@ struct path {
 	struct statx file; /* the attributes of what the walk came to */
 	bool loose;        /* others may put files into / */
 	bool nosuid; /* a mount with nosuid was crossed, which the refusal names by now */
-	char real[PATH_MAX]; /* its path, free of links */
+	int base;            /* a folder on the way that is held open, or AT_FDCWD */
+	size_t below;        /* how long the path of that is */
+	char real[PATH_MAX]; /* the path of what the walk came to, free of links */
 	char way[PATH_MAX];  /* what is still to be walked, from a link on */
 };
 
 /* What each flaw is called in the rule that the walk is made for. */
 struct path_reasons {
-	enum reason step, link, owner, writable, sticky, nosuid;
+	enum reason step, link, root, owner, writable, sticky, nosuid;
 	bool links; /* are allowed */
 };
 

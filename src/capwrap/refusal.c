@@ -79,12 +79,12 @@ void refusal_fix(struct text *text, const struct refusal *refusal, const char *s
 
 void refusal_print(const struct refusal *refusal, const char *script, const char *real)
 {
-	char wrapper[PATH_MAX] = "capwrap";
-	struct text text = {.length = 0};
-	ssize_t length = readlink("/proc/self/exe", wrapper, sizeof wrapper - 1);
+	/* Not on the stack, which the caller limits. */
+	static char wrapper[PATH_MAX];
+	static struct text text;
 
-	if (length > 0)
-		wrapper[length] = 0;
+	if (readlink("/proc/self/exe", wrapper, sizeof wrapper - 1) < 0)
+		strcpy(wrapper, "capwrap");
 	text_add(&text, "capwrap: ");
 	if (*script) {
 		text_add_escaped(&text, script);
@@ -98,7 +98,7 @@ void refusal_print(const struct refusal *refusal, const char *script, const char
 
 void refusal_log(const struct refusal *refusal, uid_t uid, const char *script)
 {
-	struct text text;
+	static struct text text;
 
 	log_begin(&text, LOG_WARNING, "refused", uid, script);
 	text_add(&text, " rule=");

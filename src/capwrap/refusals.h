@@ -30,6 +30,9 @@ REFUSAL(PATH_LINK, RULE_PATH, 125,
 REFUSAL(PATH_OWNER, RULE_PATH, 125,
 	"%o is not owned by root",
 	"install %p /usr/local/bin # and setcap it there")
+REFUSAL(PATH_ROOT, RULE_PATH, 125,
+	"%o, above all, is not owned by root",
+	"run it outside of user namespaces, or: chown root: %o")
 REFUSAL(PATH_WRITABLE, RULE_PATH, 125,
 	"%o is writable by group or others",
 	"chmod go-w %o")
@@ -39,6 +42,9 @@ REFUSAL(PATH_STICKY, RULE_PATH, 125,
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
 	"chmod +r %p")
+REFUSAL(FILE_LIMIT, RULE_FILE, 125,
+	"can't be opened: %e",
+	"ulimit -n 1024")
 REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"not a regular file",
 	"name a script")
@@ -204,6 +210,9 @@ REFUSAL(EFFECT_SETS, RULE_EFFECT, 125,
 REFUSAL(EFFECT_DIFFER, RULE_EFFECT, 125,
 	"the capability sets are not what they were set to",
 	"capsh --print shows securebits and bounding set")
+REFUSAL(EFFECT_LENGTH, RULE_EFFECT, 126,
+	"the arguments and the environment are too long",
+	"pass less, or raise the stack limit: ulimit -s unlimited")
 REFUSAL(EFFECT_MEMORY, RULE_EFFECT, 125,
 	"no memory: %e",
 	"raise the memory limit: ulimit -v unlimited")

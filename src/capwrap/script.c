@@ -16,6 +16,7 @@
 static const struct path_reasons reasons = {
 	.step = PATH_STEP,
 	.link = PATH_LINK,
+	.root = PATH_ROOT,
 	.owner = PATH_OWNER,
 	.writable = PATH_WRITABLE,
 	.sticky = PATH_STICKY,
@@ -63,7 +64,7 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 	/* Most are called by their canonical path, and need not be resolved. */
 	if (!*path || !path_walk(&script->path, path, NULL, &reasons, refusal) || strcmp(path, real) != 0) {
 		if (!resolve(script->path.way, path))
-			return refuse(refusal, PATH_RESOLVE);
+			return refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
 		if (!path_walk(&script->path, script->path.way, NULL, &reasons, refusal))
 			return false;
 	}
@@ -77,7 +78,7 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 	if (script->fd < 0 && errno == EACCES && access(real, X_OK) < 0)
 		return refuse_execution(script, refusal);
 	if (script->fd < 0 || !file_look(&file, script->fd, "", AT_EMPTY_PATH))
-		return refuse(refusal, FILE_OPEN);
+		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
 	if (!S_ISREG(file.stx_mode))
 		return refuse(refusal, FILE_TYPE);
 	if (file.stx_uid)

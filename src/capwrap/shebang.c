@@ -6,6 +6,9 @@
 #include "environment.h"
 #include "path.h"
 
+#define DIGITS "0123456789.-"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 static const char blanks[] = " \t";
 
 bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal)
@@ -141,7 +144,7 @@ static bool called(const char *path, const char *name)
 	size_t length = strlen(name);
 
 	path = base(path);
-	return !strncmp(path, name, length) && !path[length + strspn(path + length, "0123456789.-")];
+	return !strncmp(path, name, length) && !path[length + strspn(path + length, DIGITS)];
 }
 
 static bool has_word(const struct shebang *shebang, const char *word)
@@ -193,15 +196,17 @@ bool shebang_saves_on_signal(const struct shebang *shebang, const char *real)
 
 bool shebang_ends_in_file_option(const struct shebang *shebang)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	const char *last = shebang->words[shebang->count - 1];
-	const char *program = base(shebang->words[!strcmp(base(shebang->words[0]), "env") && shebang->count > 1]);
-	size_t length = strlen(last), end = strlen(program);
+	const char *last = shebang->words[shebang->count - 1], *program;
+	size_t length = strlen(last), at = !strcmp(base(shebang->words[0]), "env") && shebang->count > 1, end;
 
-	/* There -f takes no argument. */
-	if (end >= 2 && !strcmp(program + end - 2, "sh"))
+	while (at && at < shebang->count - 1 && (*shebang->words[at] == '-' || strchr(shebang->words[at], '=')))
+		at++;
+	/* In a shell, whatever its version, -f takes no argument. */
+	program = base(shebang->words[at]);
+	end = strcspn(program, DIGITS);
+	if (end >= 2 && !strncmp(program + end - 2, "sh", 2))
 		return false;
 	if (!strcmp(last, "--file"))
 		return true;
-	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, letters) == length - 1;
+	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, LETTERS) == length - 1;
 }

@@ -41,7 +41,8 @@ void shebang_words(struct shebang *shebang);
  * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
 
-/* Does the interpreter write all that it knows into the current folder on SIGUSR1 and SIGUSR2? They can be blocked. */
+/* Does the interpreter answer signals with what it knows: SIGUSR1 and SIGUSR2 into the current folder, others to standard
+ * error? They can be blocked. */
 bool shebang_saves_on_signal(const struct shebang *shebang, const char *real);
 
 /* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */

@@ -23,7 +23,7 @@ static const uint64_t like_root = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(C
 static const char *const code_names[] = {
 	"PATH", "IFS", "ENV", "CDPATH", "PS4", "SHELLOPTS", "BASH", "ZDOTDIR", "FPATH", "PYTHON", "PERL", "RUBY", "GEM_",
 	"BUNDLE_", "NODE_", "LUA", "R_", "GUILE_", "TCL", "PHP", "AWK", "JAVA", "JDK_", "CLASSPATH", "_JAVA", "DOTNET_",
-	"XDG_", "GIT_", "EDITOR", "VISUAL", "PAGER", "MAKE", "TMPDIR", "TERMINFO",
+	"LANG", "LC_", "XDG_", "GIT_", "EDITOR", "VISUAL", "PAGER", "MAKE", "TMPDIR", "TERMINFO",
 };
 
 /* Foreign words stand in the middle. */
@@ -131,6 +131,9 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]"))
 		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
+	if (interpreter_is(decision, "^(python|pypy)[0-9.]*$") && script_has(decision, "forkserver"))
+		add(warnings, "python-forkserver", "the forkserver of multiprocessing takes orders through a socket that the caller "
+			"can open; use another start method", "", "");
 	if (interpreter_is(decision, "^perl[0-9.]*$") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)"))
 		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");
 }

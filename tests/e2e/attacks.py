@@ -118,9 +118,9 @@ done
 TELL = 'while read -r line; do case $line in Cap*) echo "$line";; esac; done < /proc/self/status\n'
 
 SYSCALLS = {
-    "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "prctl": 157,
+    "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "openat": 257, "prctl": 157,
                "pread64": 17, "prlimit64": 302, "statx": 332},
-    "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "prctl": 167,
+    "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "openat": 56, "prctl": 167,
                 "pread64": 67, "prlimit64": 261, "statx": 291},
 }
 

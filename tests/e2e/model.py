@@ -143,9 +143,9 @@ def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
 
 
 def take(setup: Setup, wrapper: Process, grant: int) -> Process:
-    process = wrapper.capset(wrapper.permitted, 0, 0)
-    process = process.capset(wrapper.permitted, wrapper.permitted & SETPCAP, 0)
+    process = wrapper.capset(wrapper.permitted, 0, 0) if wrapper.effective else wrapper
     if process.uid == 0:
+        process = process.capset(wrapper.permitted, wrapper.permitted & SETPCAP, 0)
         try:
             process = process.set_securebits(process.securebits | NOROOT | NOROOT << 1)
         except Eperm:

@@ -218,3 +218,47 @@ def test_locale(world, attacker, name):
         result = world.run(script, env={"PATH": "/usr/bin", name: value})
         assert f"\n{name}=" not in f"\n{result.text.partition('genuine')[0]}", result
         assert result.sets["CapEff"] == bit(GRANT)
+
+
+# Writes to a file of that name, in that codeset, what prints a word and the process's capabilities.
+CODESETS = {
+    "tclsh": ("xx.ebcdic", """
+set path [lindex $argv 0]
+set code {encoding system iso8859-1
+fconfigure stdout -encoding iso8859-1
+puts attacker
+puts [read [open /proc/self/status]]
+exit}
+set name [encoding convertto ebcdic $path]
+set code [encoding convertto ebcdic $code]
+encoding system iso8859-1
+set file [open $name w]
+fconfigure $file -translation binary
+puts -nonewline $file $code
+close $file
+"""),
+    "guile": ("xx.UTF-16LE", """
+(define path (cadr (command-line)))
+(define code "(display \\"attacker\\n\\")
+(display ((@ (ice-9 rdelim) read-string) (open-input-file \\"/proc/self/status\\" #:encoding \\"ISO-8859-1\\")))")
+(call-with-output-file (make-string (quotient (string-length path) 2) #\\?) (lambda (port) (display code port)))
+"""),
+}
+
+
+@pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_CTYPE"])
+@pytest.mark.parametrize("line", CODESETS)
+def test_codeset(world, attacker, line, name):
+    """CVE-2000-0844 and its kin, locales that are the caller's: under a codeset that is not like ASCII, Tcl and Guile take an
+    absolute path for the name of a file in the current folder."""
+    codeset, plant = CODESETS[line]
+    writer = world.top / "plant"
+    writer.write_text(plant)
+    for wrapper in (world.naive, world.wrapper):
+        script = world.script("job", line, "", wrapper=wrapper)
+        if len(str(script)) % 2:
+            script = world.script("job2", line, "", wrapper=wrapper)
+        sought = "/usr/share/tcltk/tcl8.6/init.tcl" if line == "tclsh" else script
+        world.run(f"/usr/bin/{line}", writer, sought, cwd=attacker.home, env={"PATH": "/usr/bin", "LANG": "C.UTF-8"})
+        result = world.run(script, cwd=attacker.home, env={"PATH": "/usr/bin:/bin", name: codeset})
+        assert ("attacker" in result.text) == (wrapper == world.naive), (result, os.listdir(attacker.home))

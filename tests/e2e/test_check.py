@@ -300,6 +300,7 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
     ("--env PATH sh", "", "env-code"),
     ("--env EDITION,COLOUR sh", "", None),
     ("bash", "cat <<EOF\nx\nEOF\n", "here-document"),
+    ("python3", "import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n", "python-forkserver"),
     ("bash", "cat <<-'EOF'\nx\nEOF\n", "here-document"),
     ("bash", "cat <<<word; x=$((1 << 3))\n", None),
     ("dash", "cat <<EOF\nx\nEOF\n", None),

@@ -183,3 +183,12 @@ def test_manual_check_examples():
     blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", page, re.M | re.S)
     assert len(blocks) == 3
     assert console(blocks) == "".join(blocks)
+
+
+def test_readme_benchmark():
+    """The command that measures what a start costs; here in fewer rounds, and whatever comes out."""
+    (command,) = re.findall(r"meson test --benchmark -v -C build$", (SOURCE / "README.md").read_text(), re.M)
+    words = [str(BUILD) if word == "build" else word for word in command.split()]
+    done = subprocess.run([*words, "start", "--test-args=--rounds 100"], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert re.search(r"capwrap adds [\d.]+ times what the floor adds", done.stdout), done

@@ -93,6 +93,9 @@ def test_secure_path(world):
                           wrapper=world.top / "prefix/bin/capwrap")
     result = world.run(script)
     assert result.text.startswith(f"{tools}:/usr/bin\n")
+    (tools / "perl").write_bytes(b"")  # nobody may execute it: a program of that name further on is not taken for it
+    denied = world.run(world.script("other", "perl", "", wrapper=world.top / "prefix/bin/capwrap"))
+    assert denied.code == 126 and f"you may not execute {tools}/perl: permission denied" in denied.err, denied
     assert sets_in(result.text)["CapEff"] == bit("cap_net_raw")
 
 

@@ -207,6 +207,7 @@ def test_wrapper_equals_model(arena, refusal_in):
     @examples(4000)
     @given(setups(), callers())
     @example(Setup(File(VALID, rootid=USER), File(inheritable=1)), Process(USER, 0, 0, 0, MACHINE))
+    @example(Setup(File(inheritable=1), File(inheritable=1), File(inheritable=1), contain=True), Process(USER, 0, 1, 0, 0))
     def holds(setup, caller):
         expected = outcome_of(run, setup, caller)
         done = arena.launch(caller, arena.of(setup))

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import shutil
 import socket
 import subprocess
 import time
@@ -275,6 +277,49 @@ def test_path_step(world, refused):
     refused(filtered(world, "statx", errno.EPERM, script), "PATH_STEP", script)
 
 
+def test_path_deep(world, refused):
+    """Far down a walk goes on from a folder that it holds open; where it can't be held, from / again. A flaw is found
+    there as well."""
+    deep = "/".join(f"folder-{i}" for i in range(30))
+    script = world.script(f"{deep}/job", "python3", GENUINE)
+    genuine(world.run(script))
+    hold = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+    genuine(filtered(world, "openat", errno.EMFILE, script, arg=(2, hold)))
+    (world.top / "link").symlink_to(script)
+    genuine(world.run(world.top / "link", preexec_fn=lambda: [os.dup2(0, n) for n in range(3, 16)], close_fds=False))
+    for folder in script.parents[0], script.parents[9], script.parents[20]:
+        os.chown(folder, USER, USER)
+        refused(world.run(script), "PATH_OWNER", script)
+        os.chown(folder, 0, 0)
+
+
+def test_path_root(world, refused):
+    """In a user namespace without root nobody knows to whom / belongs."""
+    script = world.script("job", "python3", GENUINE)
+    refused(world.run("unshare", "--user", script), "PATH_ROOT", script)
+
+
+def test_path_too_long(world, refused):
+    """From a folder so far down that the kernel has no name for it."""
+    world.folder("home", uid=USER)
+    down = """
+import os, sys
+for _ in range(20):
+    os.mkdir("d" * 250)
+    os.chdir("d" * 250)
+os.symlink(sys.argv[2], "link")
+open("job", "w").close()
+os.execv(sys.argv[1], [sys.argv[1], "python3", sys.argv[3]])
+"""
+    script = world.script("job", "python3", GENUINE)
+    run = ["/usr/bin/python3", "-c", down, world.wrapper, script]
+    refused(world.run(*run, "job", cwd=world.top / "home"), "PATH_RESOLVE", "job")
+    shutil.rmtree(world.top / "home")
+    world.folder("home", uid=USER)
+    genuine(world.run(*run, "link", cwd=world.top / "home"))
+    shutil.rmtree(world.top / "home")
+
+
 # ---- file
 
 
@@ -323,6 +368,19 @@ def test_file_open(world, beaten):
             assert GENUINE in result.text
     mend(beaten(world.run(script), "FILE_OPEN", script))
     genuine(world.run(script), "cap_dac_read_search")
+
+
+def test_file_limit(world, refused):
+    """No descriptor is left: the caller's own doing, and not the file's mode. Naive opens nothing."""
+    script = world.script("job", "python3", GENUINE)
+    link = world.top / "link"
+    link.symlink_to(script)
+    for path in script, link:
+        for limit in 0, 3, 4:
+            result = world.run(path, preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+            refused(result, "FILE_LIMIT", path)
+    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (17 << 10, 17 << 10)), "env": {}}
+    refused(world.run(world.wrapper, "python2", script, **small), "LINE_DIFFERS", script)
 
 
 def node(kind, path):

@@ -111,10 +111,10 @@ def test_ceiling_user_namespace(world, attacker, beaten, options):
     naive, script = jobs(world)
     alone = ["unshare", "--user", *options]
     assert world.run(*alone, naive).sets["CapPrm"] & bit(GRANT)
-    beaten(world.run(*alone, script), "PATH_OWNER", script)
+    beaten(world.run(*alone, script), "PATH_ROOT", script)
     # What is the caller's own looks as if it were root's there, but the way to it does not.
     attacker.writes(attacker.home / "job", f"#!{world.wrapper} python3\n{attacker.code}")
-    beaten(world.run(*alone, attacker.home / "job"), "PATH_OWNER", attacker.home / "job")
+    beaten(world.run(*alone, attacker.home / "job"), "PATH_ROOT", attacker.home / "job")
 
 
 def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
@@ -236,6 +236,21 @@ def test_effect_under_a_filter(world, refused, call, error, arg, name, line):
     tool = world.program("tool", Path("/usr/bin/cat"), f"{GRANT}=i")
     script = world.script("job", line.format(tool=tool), GENUINE)
     refused(filtered(world, call, error, script, arg=arg), name, script)
+
+
+def test_effect_length(world, refused):
+    """Arguments that just fit into the call of the wrapper, and not beside the environment that the script gets."""
+    script = world.script("job", "python3", GENUINE)
+    stack = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 1 << 20)), "env": {}}
+    for length in range(12000, 0, -500):
+        try:
+            result = world.run(script, *["x" * 1000] * ((1 << 18) // 1012 - 8), "x" * length, **stack)
+        except OSError as error:
+            assert error.errno == errno.E2BIG
+            continue
+        if result.code:
+            break
+    refused(result, "EFFECT_LENGTH", script)
 
 
 def test_effect_memory(world, refused):

@@ -181,10 +181,12 @@ def test_line_env_loader(world, refused, name):
 
 
 def test_line_missing_interpreter_name(world, refused):
-    """With arguments a script without a LINE makes the kernel call the wrapper with one argument less: a mistake."""
+    """Without a LINE the kernel calls the wrapper with one argument less: the caller's first is not taken for the
+    script."""
     script = world.script("job", f"#!{world.wrapper}\n", GENUINE)
     other = world.script("other", "python3", GENUINE)
-    refused(world.run(script, other), "LINE_DIFFERS", other)
+    for arguments in [], ["argument"], [other], [other, other]:
+        refused(world.run(script, *arguments), "LINE_INTERPRETER", script)
     refused(world.run(world.wrapper, "", script), "LINE_INTERPRETER", script)
 
 

@@ -2,6 +2,7 @@
  * entries of the allow-list where it is 224 or more, so that short inputs fill the table too; then names as --env has them, NUL, entries, each
  * ending in NUL. */
 #include <ctype.h>
+#include <regex.h>
 #include <string.h>
 
 #include "environment.h"
@@ -86,6 +87,16 @@ static bool kept_by_line(const char *entry, char *const kept[])
 	return false;
 }
 
+static regex_t locale;
+
+__attribute__((constructor)) static void locale_compile(void)
+{
+	static const char pattern[] = "^((C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)"
+		"([.](UTF-8|utf-8|UTF8|utf8|ISO-?8859-15?|iso8859(1|15)))?(@[A-Za-z]+)?)?$";
+
+	assert(!regcomp(&locale, pattern, REG_EXTENDED | REG_NOSUB));
+}
+
 static bool sane(const char *entry)
 {
 	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG"};
@@ -96,6 +107,8 @@ static bool sane(const char *entry)
 		allowed |= has_name(entry, plain[i]);
 	if (!allowed || (zone && (*value == '/' || *value == ':' || strstr(value, ".."))))
 		return false;
+	if (has_name(entry, "LANG") || !memcmp(entry, "LC_", 3))
+		return !regexec(&locale, value, 0, NULL, 0);
 	for (; *value; value++)
 		if (!isalnum((unsigned char)*value) && !strchr("_.@+-", *value) && !(zone && *value == '/'))
 			return false;

@@ -1,5 +1,6 @@
 #include "path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #define OK REASONS
 #define SOMEBODY 54321
+#define DEPTH 40
 
 static const struct path_reasons script = {
 	.step = PATH_STEP, .link = PATH_LINK, .owner = PATH_OWNER, .writable = PATH_WRITABLE, .sticky = PATH_STICKY,
@@ -41,6 +43,27 @@ static void file_link(const char *target, const char *name, uid_t uid)
 {
 	ck_assert_int_eq(symlink(target, name), 0);
 	ck_assert_int_eq(lchown(name, uid, 0), 0);
+}
+
+/* Folders below each other, each with links up, down and to the middle. */
+static void deep_build(void)
+{
+	char middle[64] = "", path[DEPTH * 5 + 8] = "";
+
+	for (int i = 0; i < DEPTH; i++) {
+		char link[sizeof path + 8];
+
+		strcat(path, i ? "/deep" : "deep");
+		folder(path, 0755, 0);
+		if (i == 2)
+			snprintf(middle, sizeof middle, "%s/%s", top, path);
+		snprintf(link, sizeof link, "%s/up", path);
+		file_link("..", link, 0);
+		snprintf(link, sizeof link, "%s/down", path);
+		file_link("deep/deep/deep", link, 0);
+		snprintf(link, sizeof link, "%s/middle", path);
+		file_link(i >= 2 ? middle : "deep", link, 0);
+	}
 }
 
 static void tree_build(void)
@@ -81,6 +104,7 @@ static void tree_build(void)
 	file_link("loop", "loop", 0);
 	file_link("absent", "dangling", 0);
 	file_link("/", "root", 0);
+	deep_build();
 }
 
 static void tree_remove(void)
@@ -148,6 +172,35 @@ START_TEST(walks)
 }
 END_TEST
 
+/* Up, down and across, the walk comes to where the C library comes, and says so. */
+START_TEST(deep)
+{
+	static const char *const steps[] = {"deep", "deep", "deep", "down", "..", "up", "middle", ".", "deep/deep/deep/deep"};
+	unsigned seed = 1, reached = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		char absolute[PATH_MAX], real[PATH_MAX];
+		struct refusal refusal;
+		struct path path;
+
+		snprintf(absolute, sizeof absolute, "%s", top);
+		for (int left = rand_r(&seed) % 60; left; left--) {
+			strcat(absolute, "/");
+			strcat(absolute, steps[rand_r(&seed) % COUNT(steps)]);
+		}
+		if (!realpath(absolute, real) || strncmp(real, top, strlen(top)) != 0)
+			continue;
+		if (path_walk(&path, absolute, NULL, &interpreter, &refusal)) {
+			ck_assert_str_eq(path.real, real);
+			reached += strlen(real) > 100;
+		} else { /* in /tmp, on the way, or too many links for it and not for the library */
+			ck_assert(refusal.reason == INTERPRETER_STICKY || refusal.error == ELOOP);
+		}
+	}
+	ck_assert_uint_gt(reached, 100);
+}
+END_TEST
+
 /* No length of a path or of links on it goes past a buffer. */
 START_TEST(lengths)
 {
@@ -180,4 +233,4 @@ START_TEST(modes)
 }
 END_TEST
 
-TESTS_WITHIN("path", tree_build, tree_remove, walks, lengths, modes)
+TESTS_WITHIN("path", tree_build, tree_remove, walks, deep, lengths, modes)
