@@ -203,7 +203,8 @@ bool shebang_ends_in_file_option(const struct shebang *shebang)
 		at++;
 	/* In a shell, whatever its version, -f takes no argument. */
 	program = base(shebang->words[at]);
-	end = strcspn(program, DIGITS);
+	for (end = strlen(program); end && strchr(DIGITS, program[end - 1]); end--)
+		;
 	if (end >= 2 && !strncmp(program + end - 2, "sh", 2))
 		return false;
 	if (!strcmp(last, "--file"))

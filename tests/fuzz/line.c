@@ -157,15 +157,21 @@ static bool channel_open(const struct shebang *shebang, const char *real)
 	return (node && !node_closed) || (java && (attach || log)) || other;
 }
 
-/* -f at the end of a bundle of letters, or --file, but for shells. */
+/* -f at the end of a bundle of letters, or --file, but for shells, whatever env sets before. */
 static bool ends_in_file_option(const struct shebang *shebang)
 {
 	const char *program = without_folders(shebang->words[0]), *last = shebang->words[shebang->count - 1];
 
-	if (shebang->count > 1 && !strcmp(program, "env"))
-		program = without_folders(shebang->words[1]);
+	if (shebang->count > 1 && !strcmp(program, "env")) {
+		size_t i = 1;
+
+		while (i + 1 < shebang->count && (shebang->words[i][0] == '-' || strstr(shebang->words[i], "=")))
+			i++;
+		program = without_folders(shebang->words[i]);
+	}
+	/* Behind "sh" there is a version at most. */
 	for (; *program; program++)
-		if (!strcmp(program, "sh"))
+		if (!strncmp(program, "sh", 2) && program[2 + strspn(program + 2, "-.0123456789")] == 0)
 			return false;
 	if (!strcmp(last, "--file"))
 		return true;
