@@ -45,4 +45,4 @@ def main(report: Path, reasons_file: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main(*map(Path, sys.argv[1:])) or None)  # "" would be a failure too
