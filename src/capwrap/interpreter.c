@@ -23,7 +23,7 @@ static bool executable(const struct interpreter *interpreter, bool *absent, stru
 	return refuse_about(refusal, INTERPRETER_DENIED, interpreter->found, errno);
 }
 
-/* As execvp does it, but for where it looks. */
+/* The first that is there, in the secure path. */
 static bool look_up(struct interpreter *interpreter, const char *name, struct refusal *refusal)
 {
 	bool absent;
