@@ -14,20 +14,14 @@ static const struct path_reasons reasons = {
 	.links = true,
 };
 
-/* May the caller execute what is found? `absent` where it is not there at all. */
-static bool executable(const struct interpreter *interpreter, bool *absent, struct refusal *refusal)
+static bool absent(int error)
 {
-	if (!access(interpreter->found, X_OK))
-		return true;
-	*absent = errno == ENOENT || errno == ENOTDIR;
-	return refuse_about(refusal, INTERPRETER_DENIED, interpreter->found, errno);
+	return error == ENOENT || error == ENOTDIR;
 }
 
 /* The first that is there, in the secure path. */
 static bool look_up(struct interpreter *interpreter, const char *name, struct refusal *refusal)
 {
-	bool absent;
-
 	for (const char *folder = SECURE_PATH; *folder; folder += *folder == ':') {
 		size_t length = strcspn(folder, ":");
 
@@ -35,26 +29,25 @@ static bool look_up(struct interpreter *interpreter, const char *name, struct re
 		interpreter->found[length] = '/';
 		strcpy(interpreter->found + length + 1, name);
 		folder += length;
-		if (executable(interpreter, &absent, refusal))
+		if (!access(interpreter->found, X_OK))
 			return true;
-		if (!absent)
-			return false;
+		if (!absent(errno))
+			return refuse_about(refusal, INTERPRETER_DENIED, interpreter->found, errno);
 	}
 	return refuse_about(refusal, INTERPRETER_ABSENT, name, 0);
 }
 
 bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal)
 {
-	bool absent = false;
-
 	if (!strchr(word, '/'))
 		return look_up(interpreter, word, refusal);
 	if (*word != '/')
 		return refuse_about(refusal, INTERPRETER_RELATIVE, word, 0);
 	strcpy(interpreter->found, word);
-	if (executable(interpreter, &absent, refusal))
+	if (!access(word, X_OK))
 		return true;
-	return absent ? refuse_about(refusal, INTERPRETER_ABSENT, word, 0) : false;
+	return absent(errno) ? refuse_about(refusal, INTERPRETER_ABSENT, word, 0)
+			     : refuse_about(refusal, INTERPRETER_DENIED, word, errno);
 }
 
 bool interpreter_trust(struct interpreter *interpreter, const struct path *script, const struct statx *self,
