@@ -33,20 +33,17 @@ static bool refuse_execution(const struct script *script, struct refusal *refusa
 /* The canonical path of whatever a path leads to, which opening so has no effect on. */
 static bool resolve(char real[PATH_MAX], const char *path)
 {
-	static const char folder[] = "/proc/self/fd/";
-	char link[sizeof folder + 10], *digit = link + sizeof folder - 1;
+	static struct text link; /* not on the stack, which the caller limits */
 	int fd = open(path, O_PATH | O_CLOEXEC);
 	ssize_t length;
 
 	if (fd < 0)
 		return false;
-	memcpy(link, folder, sizeof folder);
-	for (int rest = fd; rest >= 10; rest /= 10)
-		digit++;
-	digit[1] = 0;
-	for (int rest = fd; *digit != '/'; rest /= 10)
-		*digit-- = (char)('0' + rest % 10);
-	length = readlink(link, real, PATH_MAX);
+	link.length = 0;
+	text_add(&link, "/proc/self/fd/");
+	text_add_number(&link, (unsigned)fd);
+	link.bytes[link.length] = 0;
+	length = readlink(link.bytes, real, PATH_MAX);
 	close(fd);
 	if (length == PATH_MAX)
 		errno = ENAMETOOLONG;
