@@ -38,12 +38,18 @@ static bool descriptors_open(struct refusal *refusal)
 	return true;
 }
 
+/* Is it the path that the kernel was asked to execute? */
+static bool executed(const char *path)
+{
+	const char *name = (const char *)getauxval(AT_EXECFN);
+
+	return name && !strcmp(name, path);
+}
+
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal)
 {
 	struct sets sets;
-
-	const char *executed = (const char *)getauxval(AT_EXECFN);
-	int at = argc > 2 && !(executed && !strcmp(executed, argv[1])) ? 2 : 1;
+	int at = argc > 2 && !executed(argv[1]) ? 2 : 1;
 
 	/* Without a line the kernel leaves it out, and the script is the first argument. */
 	call->line = at == 2 ? argv[1] : "";
@@ -67,9 +73,7 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 
 bool call_self(struct call *call, const char *script, const char *named, struct refusal *refusal)
 {
-	const char *executed = (const char *)getauxval(AT_EXECFN);
-
-	if (executed && !strcmp(executed, script))
+	if (executed(script))
 		call->wrapper = named;
 	return file_look(&call->self, AT_FDCWD, call->wrapper, 0) || refuse(refusal, CALL_SELF);
 }
