@@ -15,18 +15,19 @@ bool decide_script(struct decision *decision, const char *path, struct refusal *
 		shebang_split(&decision->shebang, script->head, script->length, refusal);
 }
 
-/* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. Goes on to it from
- * the word that is env; to 0 where it is not. Whatever could hide a program is refused: options with an argument, and what
- * -S would expand; and so is env alone, which would start the script, which starts env. */
+/* Goes on from the word that is env to the program that it starts; to 0 where it is not env. Whatever could hide a program
+ * is refused: options with an argument, and what -S would expand; and so is env alone, which would start the script, which
+ * starts env. */
 static bool behind_env(const struct shebang *shebang, const char *real, size_t *word, struct refusal *refusal)
 {
 	static const char plain[][3] = {"-", "-i", "-S", "-v"};
-	size_t at = *word;
+	size_t at = *word, program;
 
 	*word = 0;
 	if (strcmp(strrchr(real, '/'), "/env") != 0)
 		return true;
-	while (++at < shebang->count) {
+	program = shebang_behind_env(shebang, at);
+	while (++at < shebang->count && at <= program) {
 		const char *text = shebang->words[at];
 		bool known = *text != '-';
 
@@ -34,12 +35,11 @@ static bool behind_env(const struct shebang *shebang, const char *real, size_t *
 			known |= !strcmp(text, plain[i]);
 		if (!known || text[strcspn(text, "\\\"'$")])
 			return refuse_about(refusal, INTERPRETER_ENV, text, 0);
-		if (*text != '-' && !strchr(text, '=')) {
-			*word = at;
-			return true;
-		}
 	}
-	return refuse_about(refusal, INTERPRETER_ENV, real, 0);
+	if (program == shebang->count)
+		return refuse_about(refusal, INTERPRETER_ENV, real, 0);
+	*word = program;
+	return true;
 }
 
 /* What an interpreter starts on the way to the script is held to the interpreter's rules: the program behind `env`, and

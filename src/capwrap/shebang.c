@@ -6,10 +6,8 @@
 #include "environment.h"
 #include "path.h"
 
-#define DIGITS "0123456789.-"
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
 static const char blanks[] = " \t";
+static const char numbering[] = "0123456789.-"; /* of versions, behind a name */
 
 bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal)
 {
@@ -144,7 +142,7 @@ static bool called(const char *path, const char *name)
 	size_t length = strlen(name);
 
 	path = base(path);
-	return !strncmp(path, name, length) && !path[length + strspn(path + length, DIGITS)];
+	return !strncmp(path, name, length) && !path[length + strspn(path + length, numbering)];
 }
 
 static bool has_word(const struct shebang *shebang, const char *word)
@@ -194,20 +192,32 @@ bool shebang_saves_on_signal(const struct shebang *shebang, const char *real)
 	return saves;
 }
 
+size_t shebang_behind_env(const struct shebang *shebang, size_t env)
+{
+	size_t at = env + 1;
+
+	while (at < shebang->count && (*shebang->words[at] == '-' || strchr(shebang->words[at], '=')))
+		at++;
+	return at;
+}
+
 bool shebang_ends_in_file_option(const struct shebang *shebang)
 {
-	const char *last = shebang->words[shebang->count - 1], *program;
-	size_t length = strlen(last), at = !strcmp(base(shebang->words[0]), "env") && shebang->count > 1, end;
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *last = shebang->words[shebang->count - 1], *program = base(shebang->words[0]);
+	size_t length = strlen(last), end;
 
-	while (at && at < shebang->count - 1 && (*shebang->words[at] == '-' || strchr(shebang->words[at], '=')))
-		at++;
+	if (!strcmp(program, "env")) {
+		size_t behind = shebang_behind_env(shebang, 0);
+
+		program = base(behind < shebang->count ? shebang->words[behind] : last);
+	}
 	/* In a shell, whatever its version, -f takes no argument. */
-	program = base(shebang->words[at]);
-	for (end = strlen(program); end && strchr(DIGITS, program[end - 1]); end--)
+	for (end = strlen(program); end && strchr(numbering, program[end - 1]); end--)
 		;
 	if (end >= 2 && !strncmp(program + end - 2, "sh", 2))
 		return false;
 	if (!strcmp(last, "--file"))
 		return true;
-	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, LETTERS) == length - 1;
+	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, letters) == length - 1;
 }

@@ -37,6 +37,10 @@ bool shebang_parse(struct shebang *shebang, struct refusal *refusal);
 /* Takes the first line of another script apart: its program, and the line's words as if `env -S` split them. */
 void shebang_words(struct shebang *shebang);
 
+/* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. `env` is the word
+ * that is env; where it starts nothing, the count of words. */
+size_t shebang_behind_env(const struct shebang *shebang, size_t env);
+
 /* Does the interpreter, or what it is named to start, as in `env node`, let the caller in: other processes of the same
  * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
 bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
