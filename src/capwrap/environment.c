@@ -66,6 +66,12 @@ bool environment_steers_loader(const char *name)
 	return starts(name, "LD_") || starts(name, "MALLOC_");
 }
 
+/* Do the first `length` bytes make up the word? */
+static bool is(const char *bytes, size_t length, const char *word)
+{
+	return strlen(word) == length && !strncmp(bytes, word, length);
+}
+
 /* Is there an entry of that name among the first `count`? */
 static bool has(const char *const built[], size_t count, const char *entry, size_t length)
 {
@@ -78,7 +84,7 @@ static bool has(const char *const built[], size_t count, const char *entry, size
 static bool is_kept(const char *entry, size_t length, char *const kept[])
 {
 	for (; *kept; kept++)
-		if (strlen(*kept) == length && !strncmp(entry, *kept, length))
+		if (is(entry, length, *kept))
 			return true;
 	return false;
 }
@@ -86,7 +92,7 @@ static bool is_kept(const char *entry, size_t length, char *const kept[])
 static bool is_allowed(const char *entry, size_t length)
 {
 	for (size_t i = 0; i < COUNT(allowed); i++)
-		if (strlen(allowed[i]) == length && !strncmp(entry, allowed[i], length))
+		if (is(entry, length, allowed[i]))
 			return true;
 	return starts(entry, "LC_") && strspn(entry, LETTERS DIGITS "_") == length;
 }
@@ -117,7 +123,7 @@ static bool is_locale(const char *value)
 		bool known = false;
 
 		for (size_t i = 0; i < COUNT(codesets); i++)
-			known |= strlen(codesets[i]) == length && !strncmp(value, codesets[i], length);
+			known |= is(value, length, codesets[i]);
 		if (!known)
 			return false;
 		value += length;
