@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 		run(&program);
 
 	real = refusal_texts[refusal->reason].rule > RULE_PATH ? decision->script.path.real : call->script;
-	refusal_log(refusal, call->uid, real);
-	refusal_print(refusal, call->script, real);
+	refusal_log(refusal, &program.text, call->uid, real);
+	refusal_print(refusal, &program.text, call->script, real);
 	return refusal_texts[refusal->reason].exit_code;
 }

@@ -77,33 +77,30 @@ void refusal_fix(struct text *text, const struct refusal *refusal, const char *s
 	expand(text, refusal_texts[refusal->reason].fix, refusal, text_add_quoted, script, wrapper);
 }
 
-void refusal_print(const struct refusal *refusal, const char *script, const char *real)
+void refusal_print(const struct refusal *refusal, struct text *text, const char *script, const char *real)
 {
-	/* Not on the stack, which the caller limits. */
-	static char wrapper[PATH_MAX];
-	static struct text text;
+	static char wrapper[PATH_MAX]; /* nor is this for such a stack */
 
 	if (readlink("/proc/self/exe", wrapper, sizeof wrapper - 1) < 0)
 		strcpy(wrapper, "capwrap");
-	text_add(&text, "capwrap: ");
+	text->length = 0;
+	text_add(text, "capwrap: ");
 	if (*script) {
-		text_add_escaped(&text, script);
-		text_add(&text, ": ");
+		text_add_escaped(text, script);
+		text_add(text, ": ");
 	}
-	refusal_reason(&text, refusal);
-	text_add(&text, "; ");
-	refusal_fix(&text, refusal, real, wrapper);
-	text_write(&text, STDERR_FILENO);
+	refusal_reason(text, refusal);
+	text_add(text, "; ");
+	refusal_fix(text, refusal, real, wrapper);
+	text_write(text, STDERR_FILENO);
 }
 
-void refusal_log(const struct refusal *refusal, uid_t uid, const char *script)
+void refusal_log(const struct refusal *refusal, struct text *text, uid_t uid, const char *script)
 {
-	static struct text text;
-
-	log_begin(&text, LOG_WARNING, "refused", uid, script);
-	text_add(&text, " rule=");
-	text_add(&text, rule_names[refusal_texts[refusal->reason].rule]);
-	text_add(&text, " reason=");
-	refusal_reason(&text, refusal);
-	log_send(&text);
+	log_begin(text, LOG_WARNING, "refused", uid, script);
+	text_add(text, " rule=");
+	text_add(text, rule_names[refusal_texts[refusal->reason].rule]);
+	text_add(text, " reason=");
+	refusal_reason(text, refusal);
+	log_send(text);
 }

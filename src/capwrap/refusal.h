@@ -62,11 +62,12 @@ extern const char rule_names[RULES][12];
 void refusal_reason(struct text *text, const struct refusal *refusal);
 void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper);
 
-/* To standard error: "capwrap: SCRIPT: reason; fix". SCRIPT is as the caller spelt it, "" where none was named; the fix
+/* These two make their line in `text`, whatever is in it: it is too large for a stack that the caller limits.
+ * To standard error: "capwrap: SCRIPT: reason; fix". SCRIPT is as the caller spelt it, "" where none was named; the fix
  * names its real path. */
-void refusal_print(const struct refusal *refusal, const char *script, const char *real);
+void refusal_print(const struct refusal *refusal, struct text *text, const char *script, const char *real);
 
 /* To the system's log. */
-void refusal_log(const struct refusal *refusal, uid_t uid, const char *script);
+void refusal_log(const struct refusal *refusal, struct text *text, uid_t uid, const char *script);
 
 #endif
