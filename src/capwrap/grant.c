@@ -152,6 +152,7 @@ static bool ambient_set(uint64_t mask)
 	return true;
 }
 
+/* What is not permitted can't be ambient: nothing but the grant has to be looked at. */
 static bool ambient_is(uint64_t mask, uint64_t grant)
 {
 	for (int cap = 0; cap < CAPS; cap++)

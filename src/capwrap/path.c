@@ -81,7 +81,7 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 	/* Before Linux 5.8 the kernel does not tell where a mount begins: it may be anywhere. */
 	mount_root = !*path->real || !(file->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
 		file->stx_attributes & STATX_ATTR_MOUNT_ROOT;
-	if (!mount_root || S_ISLNK(path->file.stx_mode) || path->nosuid)
+	if (!mount_root || S_ISLNK(file->stx_mode) || path->nosuid)
 		return true;
 	if (statfs(step, &fs) < 0)
 		return refuse_about(refusal, reasons->step, step, errno);

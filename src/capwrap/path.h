@@ -10,9 +10,9 @@
 #include "refusal.h"
 
 struct path {
-	struct statx file; /* the attributes of what the walk came to */
-	bool loose;        /* others may put files into / */
-	bool nosuid; /* a mount with nosuid was crossed, which the refusal names by now */
+	struct statx file;   /* the attributes of what the walk came to */
+	bool loose;          /* others may put files into / */
+	bool nosuid;         /* a mount with nosuid was crossed, which the refusal names by now */
 	int base;            /* a folder on the way that is held open, or AT_FDCWD */
 	size_t below;        /* how long the path of that is */
 	char real[PATH_MAX]; /* the path of what the walk came to, free of links */
