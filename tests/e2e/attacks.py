@@ -118,10 +118,10 @@ done
 TELL = 'while read -r line; do case $line in Cap*) echo "$line";; esac; done < /proc/self/status\n'
 
 SYSCALLS = {
-    "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "openat": 257, "prctl": 157,
-               "pread64": 17, "prlimit64": 302, "statx": 332},
-    "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "openat": 56, "prctl": 167,
-                "pread64": 67, "prlimit64": 261, "statx": 291},
+    "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "openat": 257,
+               "prctl": 157, "pread64": 17, "prlimit64": 302, "statx": 332},
+    "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "openat": 56,
+                "prctl": 167, "pread64": 67, "prlimit64": 261, "statx": 291},
 }
 
 
@@ -264,6 +264,13 @@ def sysctl(name: str, value: object):
             yield
         finally:
             file.write_text(before)
+
+
+def jobs(world: World, line: object = "python3", body: str = GENUINE, caps: str = GRANT,
+         folder: str = "") -> tuple[Path, Path]:
+    """The same script for the naive wrapper and for capwrap."""
+    return (world.script(f"{folder}naive-job", line, body, f"{caps}=i", wrapper=world.naive),
+            world.script(f"{folder}job", line, body, f"{caps}=i"))
 
 
 def mount(*args: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, genuine
+from attacks import GENUINE, GRANT, genuine, jobs
 from conftest import Result, World, bit
 
 # ---- argv
@@ -18,12 +18,6 @@ def executes(*argv: object, environment: Sequence[object] = (), program: object)
     words, variables = ((ctypes.c_char_p * (len(some) + 1))(*(os.fsencode(str(word)) for word in some), None)
                         for some in (argv, environment))
     return lambda: ctypes.CDLL(None).execve(os.fsencode(program), words, variables)
-
-
-def jobs(world, line="python3", body=GENUINE, caps=GRANT):
-    """The same script for the naive wrapper and for capwrap."""
-    return (world.script("naive-job", line, body, f"{caps}=i", wrapper=world.naive),
-            world.script("job", line, body, f"{caps}=i"))
 
 
 def test_no_argv(world, attacker, beaten):
@@ -249,8 +243,8 @@ close $file
 @pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_CTYPE"])
 @pytest.mark.parametrize("line", CODESETS)
 def test_codeset(world, attacker, line, name):
-    """CVE-2000-0844 and its kin, locales that are the caller's: under a codeset that is not like ASCII, Tcl and Guile take an
-    absolute path for the name of a file in the current folder."""
+    """CVE-2000-0844 and its kin, locales that are the caller's: under a codeset that is not like ASCII, Tcl and Guile
+    take an absolute path for the name of a file in the current folder."""
     codeset, plant = CODESETS[line]
     writer = world.top / "plant"
     writer.write_text(plant)

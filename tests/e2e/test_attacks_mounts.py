@@ -6,7 +6,7 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from attacks import GENUINE, GRANT, genuine, holding
+from attacks import GENUINE, GRANT, genuine, holding, jobs
 from conftest import USER
 
 IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
@@ -27,17 +27,11 @@ def namespace(commands: str):
         process.communicate()
 
 
-def jobs(world, body=GENUINE):
-    """The same script for the naive wrapper and for capwrap."""
-    return (world.script("tools/naive-job", "python3", body, wrapper=world.naive),
-            world.script("tools/job", "python3", body))
-
-
 @pytest.mark.parametrize("kind", ["bind", "overlay"])
 def test_module_beside_root_s_script(world, attacker, kind):
     """CVE-2021-3493 and CVE-2023-0386 (overlayfs): in mounts of the caller's own root's script, grant and all, has a
     module of theirs beside it."""
-    jobs(world, IMPORTS)
+    jobs(world, body=IMPORTS, folder="tools/")
     attacker.writes(attacker.home / "colour.py")
     place = attacker.home / "place"
     world.run("mkdir", place)
@@ -76,7 +70,7 @@ def granted(wrapper, name, code) -> str:
 def test_same_path_elsewhere(world, attacker):
     """Ways out of containers by /proc/PID/root: in the caller's namespace another script has the name of root's.
     Outside of it that name is root's script."""
-    naive, script = jobs(world)
+    naive, script = jobs(world, folder="tools/")
     commands = f"mount -t tmpfs none {world.top}/tools\ncd {world.top}/tools\n"
     commands += granted(world.naive, "naive-job", attacker.code) + granted(world.wrapper, "job", attacker.code)
     with namespace(commands) as inside:
@@ -91,7 +85,7 @@ def test_same_path_elsewhere(world, attacker):
 def test_detached_mount(world, attacker, way):
     """CVE-2018-1000001 (realpath, out of reach of a root): on a mount that hangs nowhere the kernel's name of the
     attacker's script is, to the letter, the path of root's."""
-    naive, script = jobs(world)
+    naive, script = jobs(world, folder="tools/")
     place = attacker.home / "place"
     world.run("mkdir", place)
     commands = f"mount -t tmpfs none {place}\nmkdir -p {place}{script.parent}\ncd {place}{script.parent}\n"
@@ -241,7 +235,7 @@ def test_fuse_that_changes_its_mind(world, attacker, beaten):
 
 def test_fuse_link(world, attacker):
     """Symlink races that can't be lost: a link of FUSE's turns elsewhere after just as many looks as it takes."""
-    jobs(world)
+    jobs(world, folder="tools/")
     for wrapper, name in ((world.naive, "naive-job"), (world.wrapper, "job")):
         attacker.writes(attacker.home / name, f"#!{wrapper} python3\n{attacker.code}")
     with fuse(world, attacker) as place:

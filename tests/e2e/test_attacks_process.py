@@ -14,17 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, TELL, genuine, linux, sysctl
+from attacks import GENUINE, GRANT, TELL, genuine, jobs, linux, sysctl
 from conftest import BUILD, OTHER, SETS, USER, Result, bit, bounding, sets_in
 
 # Goes on for as long as a test needs it.
 LASTING = GENUINE + "sys.stdout.flush()\nimport signal\nsignal.pause()\n"
-
-
-def jobs(world, body=GENUINE, caps=GRANT, line="python3"):
-    """The same script for the naive wrapper and for capwrap."""
-    return (world.script("naive-job", line, body, f"{caps}=i", wrapper=world.naive),
-            world.script("job", line, body, f"{caps}=i"))
 
 
 @contextmanager
@@ -63,7 +57,7 @@ def test_umask(world, attacker):
     """Set-user-ID programs that took over a umask of 0: what a script makes for root is the caller's to write to."""
     caps = "cap_chown,cap_dac_override"
     body = "import os, sys\nopen(sys.argv[1], 'w').close()\nos.chown(sys.argv[1], 0, 0)\n"
-    for script in jobs(world, body, caps):
+    for script in jobs(world, body=body, caps=caps):
         made = world.top / f"made-by-{script.name}"
         assert world.run(script, made, umask=0).code == 0
         stopped = attacker.python("import sys; open(sys.argv[1], 'w')", made)
@@ -89,7 +83,7 @@ def test_personality(world, attacker):
     """CVE-2009-1895 (personality): memory at fixed places for what gains privileges. The kernel undoes it, for naive
     too; the test is there because the interpreter itself gains nothing that the kernel would see."""
     body = GENUINE + "print(open('/proc/self/personality').read())\n"
-    for script in jobs(world, body):
+    for script in jobs(world, body=body):
         result = world.run("setarch", "--addr-no-randomize", "--read-implies-exec", "--addr-compat-layout", script)
         genuine(result)
         assert result.text.split()[-1] == "00000000", result
@@ -120,7 +114,7 @@ def test_ignored_children(world):
     """Set-user-ID programs that misjudged a child when SIGCHLD was ignored: Python takes a command that failed for one
     that did not, and so a check by a program for passed."""
     body = "import subprocess\nsubprocess.run(['/bin/false'], check=True)\nprint('went on')\n"
-    naive, script = jobs(world, body)
+    naive, script = jobs(world, body=body)
     ignored = {"preexec_fn": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)}
     assert world.run(naive, **ignored).text == "went on\n"
     result = world.run(script, **ignored)
@@ -141,7 +135,7 @@ def test_ends_of_the_caller_s_choice(world, kind):
     wherever it is, which the caller may do, and leave nobody with the grant. Naive has nothing to lose here
     either."""
     start, number = ENDS[kind]
-    for script in jobs(world, GENUINE + "sys.stdout.flush()\nwhile True: pass\n"):
+    for script in jobs(world, body=GENUINE + "sys.stdout.flush()\nwhile True: pass\n"):
         result = world.run(script, preexec_fn=start)
         assert result.code == -number, result
         assert result.out == b"" or result.sets["CapEff"] == bit(GRANT), result
@@ -153,7 +147,7 @@ def test_parent_death_signal(world):
     body = GENUINE + (
         "import ctypes\nnumber = ctypes.c_int()\nctypes.CDLL(None).prctl(2, ctypes.byref(number))\nprint(number)\n")
     ask = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 10); os.execv(sys.argv[1], sys.argv[1:])"
-    for script in jobs(world, body):
+    for script in jobs(world, body=body):
         result = world.run("/usr/bin/python3", "-c", ask, script)
         genuine(result)
         assert result.text.endswith("c_int(0)\n"), result
@@ -264,7 +258,7 @@ def test_reaching_into_the_script(world, kind, alone):
     line = "python3"
     if kind == "contained":
         line = f"--contain {world.program('tool', Path('/usr/bin/python3').resolve(), f'{GRANT}=i')}"
-    for script in jobs(world, LASTING, line=line):
+    for script in jobs(world, body=LASTING, line=line):
         with running(script) as process:
             assert status(process)["CapPrm"] == bit(GRANT)
             assert intrusions(world, process, *alone) == set()
@@ -283,7 +277,7 @@ def test_reaching_into_what_gave_it_up(world):
     take = (
         "import ctypes, os, sys\n"
         "print(ctypes.CDLL(None).syscall(438, os.pidfd_open(int(sys.argv[1])), int(sys.argv[2]), 0))\n")
-    for script in jobs(world, body):
+    for script in jobs(world, body=body):
         with running(script) as process:
             number = int(process.stdout.readline())
             assert status(process)["CapPrm"] == 0
@@ -319,7 +313,7 @@ def test_attached_to_at_any_moment(world):
     capabilities. Who is there before it does keeps it from any, and afterwards nobody gets in; the kernel sees to
     that with naive too."""
     seen = set()
-    for script in jobs(world, "echo genuine\n" + TELL, line="dash"):
+    for script in jobs(world, body="echo genuine\n" + TELL, line="dash"):
         done = world.run("/usr/bin/python3", "-c", SEIZE, script)
         assert done.code == 0 and not done.err, done
         for told in done.text.split("\x1e")[:-1]:
@@ -367,7 +361,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_memory_that_was_opened_before(world, how):
     """CVE-2012-0056 (Mempodipper): a program's memory, opened before it gains anything and written to afterwards.
     Since Linux 3.3 that is the memory of before, so naive is as safe."""
-    for script in jobs(world, "echo genuine\n" + TELL, line="dash"):
+    for script in jobs(world, body="echo genuine\n" + TELL, line="dash"):
         result = world.run("/usr/bin/python3", "-c", MEMORY, how, script)
         genuine(result)
     bare = world.script("bare", "dash", "", None)
@@ -413,7 +407,7 @@ def test_core_file(world, attacker):
     the caller's folder."""
     path, wanted = secret(world)
     with sysctl("kernel.core_pattern", f"{attacker.home}/core-of-%e"):
-        for script in jobs(world, READS, "cap_dac_read_search"):
+        for script in jobs(world, body=READS, caps="cap_dac_read_search"):
             crashes(world, script, path, attacker.home)
             cores = list(attacker.home.glob("core-of-*"))
             if script.name == "naive-job":
@@ -445,7 +439,7 @@ def test_core_pipe(world):
     """CVE-2025-4598 (systemd-coredump) and CVE-2022-4415: what handles cores hands their user what the script has
     read. A limit of 0 does not stop it, 1 does."""
     path, wanted = secret(world)
-    naive, script = jobs(world, READS, "cap_dac_read_search")
+    naive, script = jobs(world, body=READS, caps="cap_dac_read_search")
     with core_pipe(world) as folder:
         crashes(world, script, path)
         pid = crashes(world, naive, path)
@@ -458,7 +452,7 @@ def test_core_pipe_after_all(world):
     this, the manual warns."""
     path, wanted = secret(world)
     with core_pipe(world) as folder:
-        for script in jobs(world, READS, "cap_dac_read_search"):
+        for script in jobs(world, body=READS, caps="cap_dac_read_search"):
             assert wanted in core_of(folder, crashes(world, script, path, lowered=True))
 
 
@@ -474,7 +468,7 @@ def test_core_socket(world):
         listener.listen()
         listener.settimeout(60)
         with sysctl("kernel.core_pattern", f"@{place}"):
-            for script in jobs(world, READS, "cap_dac_read_search"):
+            for script in jobs(world, body=READS, caps="cap_dac_read_search"):
                 with running(script, path, preexec_fn=unlimited) as process:
                     world.run("kill", "-SEGV", process.pid)
                     with listener.accept()[0] as stream, stream.makefile("rb") as core:
@@ -521,7 +515,7 @@ def test_terminal_of_the_caller(world):
     the caller's to run, who has no capabilities; so it is with naive."""
     body = PUSH.replace("sys.argv[1]", r"'cat /proc/self/status\n'") + GENUINE
     with sysctl("dev.tty.legacy_tiocsti", 1):
-        for script in jobs(world, body):
+        for script in jobs(world, body=body):
             with terminal("dash", PS1="") as (types, until):
                 types(f"{script}\n")
                 told = until(r"(?s)CapAmb.*CapAmb.*\n")
@@ -531,7 +525,7 @@ def test_terminal_of_the_caller(world):
 def test_terminal_of_the_script(world, attacker):
     """CVE-2006-0151 (sudo and PYTHONINSPECT) by TIOCSTI: the caller types on the script's terminal, which asks for
     more."""
-    naive, script = jobs(world, "print('genuine', input())\n")
+    naive, script = jobs(world, body="print('genuine', input())\n")
     text = f"one line\nexec(open('{attacker.program}').read())\n"
     both = '/usr/bin/python3 -c "$1" "$2" & exec "$0"'
     with sysctl("dev.tty.legacy_tiocsti", 1):

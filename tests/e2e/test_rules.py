@@ -379,6 +379,11 @@ def test_file_limit(world, refused):
         for limit in 0, 3, 4:
             result = world.run(path, preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
             refused(result, "FILE_LIMIT", path)
+
+
+def test_refusal_on_a_small_stack(world, refused):
+    """A refusal needs no more stack than a run: nobody is left without a word."""
+    script = world.script("job", "python3", GENUINE)
     small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_STACK, (17 << 10, 17 << 10)), "env": {}}
     refused(world.run(world.wrapper, "python2", script, **small), "LINE_DIFFERS", script)
 

@@ -165,6 +165,16 @@ public class Evil extends FileSystemProvider {
 """
 
 
+def told_after(world, script, number, **more) -> str:
+    """What a script in R tells that is sent a signal once it has told that it is genuine."""
+    process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], text=True, env={"PATH": "/usr/bin:/bin"},
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **more)
+    assert process.stdout.readline() == "genuine\n"
+    time.sleep(0.3)
+    world.run("kill", f"-{number}", process.pid)
+    return process.communicate(timeout=30)[0]
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 @pytest.mark.parametrize("line", ["Rscript", "env Rscript"])
 def test_r_saves_on_a_signal(world, attacker, number, line):
@@ -173,12 +183,7 @@ def test_r_saves_on_a_signal(world, attacker, number, line):
     saved = attacker.home / ".RData"
     for wrapper in (world.naive, world.wrapper):
         script = world.script("job", line, body, wrapper=wrapper)
-        process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], cwd=attacker.home, text=True,
-                                   env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert process.stdout.readline() == "genuine\n"
-        time.sleep(0.3)
-        world.run("kill", f"-{number}", process.pid)
-        rest = process.communicate(timeout=30)[0]
+        rest = told_after(world, script, number, cwd=attacker.home)
         assert saved.exists() == (wrapper == world.naive), rest
         saved.unlink(missing_ok=True)
     assert rest == "end\n"
@@ -187,16 +192,11 @@ def test_r_saves_on_a_signal(world, attacker, number, line):
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS])
 def test_r_tells_on_a_signal(world, number):
     """R answers by printing what its functions were called with."""
-    body = "wait <- function(secret) for (i in 1:20) Sys.sleep(0.1)\ncat('genuine\\n')\nwait('the secret')\ncat('end\\n')\n"
+    body = ("wait <- function(secret) for (i in 1:20) Sys.sleep(0.1)\n"
+            "cat('genuine\\n')\nwait('the secret')\ncat('end\\n')\n")
     for wrapper in (world.naive, world.wrapper):
         script = world.script("job", "Rscript", body, wrapper=wrapper)
-        process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], cwd="/", text=True,
-                                   env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-        assert process.stdout.readline() == "genuine\n"
-        time.sleep(0.3)
-        world.run("kill", f"-{number}", process.pid)
-        rest = process.communicate(timeout=30)[0]
+        rest = told_after(world, script, number, cwd="/", stderr=subprocess.STDOUT)
         assert ("the secret" in rest) == (wrapper == world.naive), rest
     assert rest == "end\n"
 

@@ -7,18 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, TRACE, filtered, genuine, mend, mount
+from attacks import GENUINE, GRANT, TRACE, filtered, genuine, jobs, mend, mount
 from conftest import SETS, SOURCE, USER, World, bit, bounding, last_cap
 
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
 CAPSH = shutil.which("capsh", path="/usr/sbin:/sbin:/usr/bin:/bin")
 OTHERS = "cap_chown,cap_dac_override,cap_kill"
-
-
-def jobs(world, caps=GRANT, line="python3", body=GENUINE):
-    """The same script for the naive wrapper and for capwrap."""
-    return (world.script("naive-job", line, body, f"{caps}=i", wrapper=world.naive),
-            world.script("job", line, body, f"{caps}=i"))
 
 
 def lacks(result, caps=GRANT):
@@ -42,7 +36,7 @@ def test_ceiling_no_new_privs(world, refused):
 
 def test_ceiling_bounding(world, refused):
     """A bounding set without one of the capabilities: it alone is named, and none is given."""
-    naive, script = jobs(world, f"cap_kill,{GRANT}")
+    naive, script = jobs(world, caps=f"cap_kill,{GRANT}")
     alone = ["setpriv", f"--bounding-set=-{GRANT.removeprefix('cap_')}", *AS_USER]
     lacks(world.run(*alone, naive, uid=0))
     result = world.run(*alone, script, uid=0)
@@ -70,7 +64,7 @@ def test_ceiling_wrapper(world, refused, caps):
     if not caps:
         subprocess.run(["setcap", "-r", world.wrapper], check=True)
     World.setcap("cap_kill=p", world.naive)
-    naive, script = jobs(world, f"cap_kill,{GRANT}")
+    naive, script = jobs(world, caps=f"cap_kill,{GRANT}")
     lacks(world.run(naive))
     result = world.run(script)
     if caps == "cap_kill=p":
@@ -122,7 +116,7 @@ def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
     secret = world.top / "secret"
     secret.write_text("a secret of root's\n")
     secret.chmod(0o600)
-    naive, _ = jobs(world, "cap_dac_override", f"cat {secret}", "")
+    naive, _ = jobs(world, f"cat {secret}", "", "cap_dac_override")
     assert "a secret" in world.run(naive).text  # outside of a user namespace that is what the capability does
 
     tree = attacker.home / "tree"
@@ -154,7 +148,7 @@ def test_ceiling_highest_capability(world):
     """The last capability that the kernel knows, or the highest that the bounding set has, is like any other."""
     number = max(cap for cap in range(last_cap() + 1) if bounding() >> cap & 1)
     name = subprocess.run(["capsh", f"--decode={1 << number:x}"], capture_output=True, text=True, check=True).stdout
-    _, script = jobs(world, name.strip().split("=")[1])
+    _, script = jobs(world, caps=name.strip().split("=")[1])
     genuine(world.run(script), name.strip().split("=")[1])
 
 
@@ -179,7 +173,7 @@ def test_effect_root_can_not_widen_again(world):
     body = (
         "import ctypes\nlibc = ctypes.CDLL(None)\nbits = libc.prctl(27, 0, 0, 0, 0)\n"
         "print(bits & 3, libc.prctl(28, bits & ~3, 0, 0, 0))\n")
-    _, script = jobs(world, "cap_setpcap", body=body)
+    _, script = jobs(world, body=body, caps="cap_setpcap")
     assert world.run(script, uid=0).text == "3 -1\n"
 
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, fix_of, genuine, mend, mount
+from attacks import GENUINE, GRANT, fix_of, genuine, jobs, mend, mount
 from conftest import SETS, USER, World, bit
 
 PYTHON = Path("/usr/bin/python3").resolve()
@@ -20,11 +20,6 @@ def interpreter(world, name="bin/tool", caps=""):
     """A copy of Python."""
     (world.top / name).parent.mkdir(parents=True, exist_ok=True)
     return world.program(name, PYTHON, caps)
-
-
-def jobs(world, line, body=GENUINE, caps=f"{GRANT}=i"):
-    """The same script for the naive wrapper and for capwrap."""
-    return (world.script("naive-job", line, body, caps, wrapper=world.naive), world.script("job", line, body, caps))
 
 
 # ---- interpreter

@@ -276,8 +276,8 @@ def test_set_values_are_the_wrapper_s(report, name):
 
 @pytest.mark.parametrize(("name", "value"), [
     ("TERM", "xterm-256color"), ("TERM", ""), ("COLORTERM", "truecolor"), ("NO_COLOR", ""), ("NO_COLOR", "1"),
-    ("COLUMNS", "80"), ("LINES", "24"), ("LANG", "de_DE.UTF-8@euro"), ("LANG", "C"), ("LC_ALL", "C.UTF-8"), ("LANG", ""),
-    ("LANG", "de_DE.ISO-8859-1"), ("LC_CTYPE", "sr_RS@latin"),
+    ("COLUMNS", "80"), ("LINES", "24"), ("LANG", "de_DE.UTF-8@euro"), ("LANG", "C"), ("LC_ALL", "C.UTF-8"),
+    ("LANG", ""), ("LANG", "de_DE.ISO-8859-1"), ("LC_CTYPE", "sr_RS@latin"),
     ("LC_TIME", "en_GB"), ("LC_IDENTIFICATION", "C"), ("TZ", "UTC"), ("TZ", "Europe/Berlin"), ("TZ", "CET-1CEST"),
     ("TZ", "America/Argentina/Buenos_Aires"), ("TZ", "Etc/GMT+3"),
 ])
@@ -289,7 +289,8 @@ def test_sane_value_is_kept(report, name, value):
     ("TERM", "../evil"), ("TERM", "a/b"), ("TERM", "a b"), ("TERM", "x\x1b[2J"), ("COLORTERM", "$(id)"),
     ("NO_COLOR", "\n"), ("COLUMNS", "80;id"), ("LINES", "/"), ("LANG", "/tmp/evil"), ("LANG", "C:/tmp"),
     ("LANG", "xx.ebcdic"), ("LC_ALL", "ebcdic"), ("LC_CTYPE", "de_DE.UTF-16LE"), ("LC_MESSAGES", "C.IBM037"),
-    ("LANG", "de_DE.UTF-8@a.ebcdic"), ("LANG", "%n"), ("LANG", b"\xff"), ("LC_ALL", "../../tmp"), ("LC_MESSAGES", "é"), ("LC_a-b", "C"),
+    ("LANG", "de_DE.UTF-8@a.ebcdic"), ("LANG", "%n"), ("LANG", b"\xff"), ("LC_ALL", "../../tmp"),
+    ("LC_MESSAGES", "é"), ("LC_a-b", "C"),
     ("TZ", "/etc/shadow"), ("TZ", ":UTC"), ("TZ", ":/etc/shadow"), ("TZ", "../../etc/shadow"), ("TZ", "Europe/../x"),
     ("TZ", "Europe/.."), ("TZ", "U T C"), ("TZ", "UTC\n"),
 ])

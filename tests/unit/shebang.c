@@ -187,7 +187,8 @@ START_TEST(file_options)
 		{"env awk -f", true}, {"gawk -b -f", true}, {"expect -f", true}, {"awk", false}, {"gawk -E", false},
 		{"awk -f -v", false}, {"sed --f", false}, {"awk -vx=f", false}, {"csh -f", false},
 		{"/bin/zsh -f", false}, {"env bash -f", false}, {"env -S bash -f", false}, {"env -i X=/a/b bash -f", false},
-		{"ksh93 -f", false}, {"zsh-5.9 -f", false}, {"a-1-sh -f", false}, {"env -i awk -f", true}, {"env", false}, {"env -i -f", true}, {"python3", false}, {"f", false},
+		{"ksh93 -f", false}, {"zsh-5.9 -f", false}, {"a-1-sh -f", false}, {"env -i awk -f", true},
+		{"env", false}, {"env -i -f", true}, {"python3", false}, {"f", false},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
