@@ -7,7 +7,7 @@
 
 #include "environment.h"
 #include "fuzz.h"
-#include "shebang.h"
+#include "line.h"
 
 #define ENTRIES 4096
 

@@ -4,7 +4,7 @@
 
 #include "environment.h"
 #include "fuzz.h"
-#include "shebang.h"
+#include "line.h"
 
 /* What the line says, by the other implementation. */
 struct expected {

@@ -11,12 +11,12 @@
 #include "interpreter.h"
 #include "refusal.h"
 #include "script.h"
-#include "shebang.h"
+#include "line.h"
 
 struct decision {
 	struct shebang shebang;
 	uint64_t grant;
-	bool saves_on_signal; /* does the interpreter, or what it starts? See shebang.h */
+	bool saves_on_signal; /* does the interpreter, or what it starts? See line.h */
 	struct script script;
 	struct interpreter next; /* what is started on the way, the last of it */
 	const char *environment[ENVIRONMENT_MAX];

@@ -26,7 +26,7 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 /* May the caller execute it, by mode, mount and by nobody writing to it? */
 bool script_executable(const struct script *script, struct refusal *refusal);
 
-/* The first bytes of the file, for shebang.h. */
+/* The first bytes of the file, for line.h. */
 bool script_read(struct script *script, struct refusal *refusal);
 
 #endif

@@ -1,4 +1,4 @@
-#include "shebang.h"
+#include "line.h"
 
 #include <fcntl.h>
 #include <string.h>

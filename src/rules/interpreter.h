@@ -9,7 +9,7 @@
 #include "grant.h"
 #include "path.h"
 #include "refusal.h"
-#include "shebang.h"
+#include "line.h"
 
 struct interpreter {
 	/* As the line or the secure path has it: a virtual environment is known by its link. */

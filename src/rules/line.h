@@ -1,6 +1,6 @@
 /* The rules "line" and "channel": a script's first line. Pure, but for shebang_of. */
-#ifndef CAPWRAP_SHEBANG_H
-#define CAPWRAP_SHEBANG_H
+#ifndef CAPWRAP_LINE_H
+#define CAPWRAP_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
