@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syslog.h>
 #include <unistd.h>
 
 #include "call.h"
@@ -27,32 +26,22 @@ static const char help[] =
 	"\n"
 	"See capwrap(1), and capwrap-check(8), which tells what would happen and why.\n";
 
-static int tell(const char *text)
-{
-	return write(STDOUT_FILENO, text, strlen(text)) < 0 ? 125 : 0;
-}
-
 /* All that is large: not on the stack, which the caller limits, and what is always used on few pages. */
 struct program {
 	struct call call;
 	struct decision decision;
 	struct refusal refusal;
-	struct text text;
 };
 
-static void log_granted(struct program *program)
+/* Blocks signals, a list that ends in 0, for what remains of this process and for what it executes. */
+static void signals_block(const int *numbers)
 {
-	const struct decision *decision = &program->decision;
-	struct text *text = &program->text;
+	sigset_t set;
 
-	if (!log_listens())
-		return;
-	log_begin(text, LOG_INFO, "granted", program->call.uid, decision->script.path.real);
-	text_add(text, " capabilities=");
-	text_add_capabilities(text, decision->grant);
-	text_add(text, " interpreter=");
-	text_add_quoted(text, decision->interpreter.found);
-	log_send(text);
+	sigemptyset(&set);
+	while (*numbers)
+		sigaddset(&set, *numbers++);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* Comes back only with a refusal. */
@@ -86,7 +75,7 @@ static bool run(struct program *program)
 	/* What the caller could send to be shown the script's memory. */
 	if (decision->saves_on_signal)
 		signals_block((const int[]){SIGUSR1, SIGUSR2, SIGSEGV, SIGILL, SIGBUS, 0});
-	log_granted(program);
+	log_granted(decision, call);
 	execve(interpreter, arguments, (char *const *)decision->environment);
 	return refuse_about(refusal, errno == E2BIG ? EFFECT_LENGTH : INTERPRETER_EXEC, interpreter, errno);
 }
@@ -97,12 +86,11 @@ int main(int argc, char **argv)
 	struct call *call = &program.call;
 	struct decision *decision = &program.decision;
 	struct refusal *refusal = &program.refusal;
-	const char *real;
 
 	if (argc == 2 && !strcmp(argv[1], "--help"))
-		return tell(help);
+		return log_tell(help);
 	if (argc == 2 && !strcmp(argv[1], "--version"))
-		return tell("capwrap " VERSION "\n");
+		return log_tell("capwrap " VERSION "\n");
 
 	if (call_read(call, argc, argv, refusal) &&
 		decide_script(decision, call->script, refusal) &&
@@ -110,8 +98,6 @@ int main(int argc, char **argv)
 		decide_run(decision, call, refusal))
 		run(&program);
 
-	real = refusal_texts[refusal->reason].rule > RULE_PATH ? decision->script.path.real : call->script;
-	refusal_log(refusal, &program.text, call->uid, real);
-	refusal_print(refusal, &program.text, call->script, real);
+	log_refused(decision, call, refusal);
 	return refusal_texts[refusal->reason].exit_code;
 }

@@ -41,11 +41,8 @@ static void complain(const char *path, const char *what)
 {
 	struct text text = {.length = 0};
 
-	text_add(&text, "capwrap-check: ");
 	text_add_escaped(&text, path);
-	text_add(&text, ": ");
-	text_add(&text, what);
-	text_write(&text, STDERR_FILENO);
+	fprintf(stderr, "capwrap-check: %.*s: %s\n", (int)text.length, text.bytes, what);
 }
 
 static void tell(struct check *check, const struct report *report, bool brief, bool stale)

@@ -192,7 +192,7 @@ static void reason_and_fix(const struct report *report, struct text *reason, str
 	const char *wrapper = report->decision.shebang.wrapper;
 
 	reason->length = fix->length = 0;
-	refusal_reason(reason, &report->refusal);
+	refusal_reason(reason, &report->refusal, text_add_escaped);
 	refusal_fix(fix, &report->refusal, report_real(report),
 		report->call.wrapper ? wrapper : BINDIR "/capwrap");
 }

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/syslog.h>
-#include <unistd.h>
 
 /* Fills in a text's placeholders, foreign words by `add`. */
 static void expand(struct text *text, const char *words, const struct refusal *refusal,
@@ -67,40 +65,12 @@ bool refuse(struct refusal *refusal, enum reason reason)
 	return refuse_about(refusal, reason, "", errno);
 }
 
-void refusal_reason(struct text *text, const struct refusal *refusal)
+void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *))
 {
-	expand(text, refusal_texts[refusal->reason].reason, refusal, text_add_escaped, "", "");
+	expand(text, refusal_texts[refusal->reason].reason, refusal, add, "", "");
 }
 
 void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper)
 {
 	expand(text, refusal_texts[refusal->reason].fix, refusal, text_add_quoted, script, wrapper);
-}
-
-void refusal_print(const struct refusal *refusal, struct text *text, const char *script, const char *real)
-{
-	static char wrapper[PATH_MAX]; /* nor is this for such a stack */
-
-	if (readlink("/proc/self/exe", wrapper, sizeof wrapper - 1) < 0)
-		strcpy(wrapper, "capwrap");
-	text->length = 0;
-	text_add(text, "capwrap: ");
-	if (*script) {
-		text_add_escaped(text, script);
-		text_add(text, ": ");
-	}
-	refusal_reason(text, refusal);
-	text_add(text, "; ");
-	refusal_fix(text, refusal, real, wrapper);
-	text_write(text, STDERR_FILENO);
-}
-
-void refusal_log(const struct refusal *refusal, struct text *text, uid_t uid, const char *script)
-{
-	log_begin(text, LOG_WARNING, "refused", uid, script);
-	text_add(text, " rule=");
-	text_add(text, rule_names[refusal_texts[refusal->reason].rule]);
-	text_add(text, " reason=");
-	refusal_reason(text, refusal);
-	log_send(text);
 }

@@ -5,9 +5,8 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "log.h"
+#include "text.h"
 
 enum rule {
 	RULE_CALL,
@@ -57,17 +56,10 @@ struct refusal_text {
 extern const struct refusal_text refusal_texts[REASONS];
 extern const char rule_names[RULES][12];
 
-/* What went wrong, for a person's eyes; and what mends it, with paths quoted for a shell. `script` and `wrapper` are
- * the paths that the fix may name. */
-void refusal_reason(struct text *text, const struct refusal *refusal);
+/* What went wrong, in words; foreign ones among them by `add`, which is text_add_escaped for a person's eyes. */
+void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *));
+
+/* The command that mends it, to be pasted into a shell. `script` and `wrapper` are the paths that it may name. */
 void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper);
-
-/* These two make their line in `text`, whatever is in it: it is too large for a stack that the caller limits.
- * To standard error: "capwrap: SCRIPT: reason; fix". SCRIPT is as the caller spelt it, "" where none was named; the fix
- * names its real path. */
-void refusal_print(const struct refusal *refusal, struct text *text, const char *script, const char *real);
-
-/* To the system's log. */
-void refusal_log(const struct refusal *refusal, struct text *text, uid_t uid, const char *script);
 
 #endif

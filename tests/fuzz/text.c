@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "log.h"
 #include "refusal.h"
+#include "text.h"
 
 static int hex(int digit)
 {
@@ -35,6 +35,47 @@ static void check_printable(const struct text *text)
 		assert(text->bytes[i] >= ' ' && text->bytes[i] <= '~');
 }
 
+/* Means nothing to a shell. */
+static void check_bare(const struct text *text, const char *foreign)
+{
+	assert(text->length == strlen(foreign) && text->length && !memcmp(text->bytes, foreign, text->length));
+	for (size_t i = 0; i < text->length; i++)
+		assert(!strchr(" $`\"'\\;&|<>()*?[]{}~#!^=", foreign[i]));
+}
+
+/* What a shell makes of one word in '...' or of "$(printf '...')", and that it is one word. */
+static const char *shell_word(char *out, const char *word)
+{
+	static const char printf_start[] = "\"$(printf '";
+	char *to = out;
+
+	if (*word == '"') {
+		assert(!strncmp(word, printf_start, strlen(printf_start)));
+		for (word += strlen(printf_start); *word != '\''; word++) {
+			assert(*word && *word != '%');
+			if (*word != '\\') {
+				*to++ = *word;
+				continue;
+			}
+			assert(word[1] >= '0' && word[1] <= '3' && word[2] >= '0' && word[2] <= '7' && word[3] >= '0' && word[3] <= '7');
+			*to++ = (char)((word[1] - '0') << 6 | (word[2] - '0') << 3 | (word[3] - '0'));
+			word += 3;
+		}
+		assert(!strcmp(word, "')\""));
+	} else {
+		for (word++; *word != '\'' || word[1]; word++) {
+			assert(*word);
+			if (*word == '\'') {
+				assert(!strncmp(word, "'\\''", 4));
+				word += 3;
+			}
+			*to++ = *word;
+		}
+	}
+	*to = 0;
+	return out;
+}
+
 /* Nothing is lost on the way, and nothing ends the quotes early. */
 static void check_round(const char *foreign)
 {
@@ -48,20 +89,28 @@ static void check_round(const char *foreign)
 	assert(unescape(out, text.bytes, text.length) == length && !memcmp(out, foreign, length));
 
 	text.length = 0;
-	text_add_quoted(&text, foreign);
+	text_add_field(&text, foreign);
 	check_printable(&text);
 	if (text.length < 3 || memcmp(text.bytes, "$'", 2)) {
-		assert(text.length == length && length && !memcmp(text.bytes, foreign, length));
-		for (size_t i = 0; i < length; i++)
-			assert(!strchr(" $`\"'\\;&|<>()*?[]{}~#!^=", foreign[i]));
-		return;
+		check_bare(&text, foreign);
+	} else {
+		assert(text.bytes[text.length - 1] == '\'');
+		assert(unescape(out, text.bytes + 2, text.length - 3) == length && !memcmp(out, foreign, length));
+		for (size_t i = 2; i < text.length - 1; i++) {
+			assert(text.bytes[i] != '\'');
+			i += text.bytes[i] == '\\';
+		}
 	}
-	assert(text.bytes[text.length - 1] == '\'');
-	assert(unescape(out, text.bytes + 2, text.length - 3) == length && !memcmp(out, foreign, length));
-	for (size_t i = 2; i < text.length - 1; i++) {
-		assert(text.bytes[i] != '\'');
-		i += text.bytes[i] == '\\';
-	}
+
+	text.length = 0;
+	text_add_quoted(&text, foreign);
+	check_printable(&text);
+	text.bytes[text.length] = 0;
+	if (*text.bytes != '\'' && *text.bytes != '"')
+		check_bare(&text, foreign);
+	else
+		assert(strlen(shell_word(out, text.bytes)) >= length && !memcmp(out, foreign, length) &&
+			(strlen(out) == length || (foreign[length - 1] == '\n' && !strcmp(out + length, "/."))));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -84,9 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	refuse_about(&refusal, data[0] % REASONS, words[0], data[1]);
 	memcpy(&refusal.capabilities, data + 2, sizeof refusal.capabilities);
-	log_begin(&text, data[1] % 8, "refused", data[2], words[1]);
-	check_printable(&text);
-	refusal_reason(&text, &refusal);
+	text.length = 0;
+	refusal_reason(&text, &refusal, text_add_escaped);
 	check_printable(&text);
 	text.length = 0;
 	refusal_fix(&text, &refusal, words[1], words[2]);

@@ -1,18 +1,12 @@
-#include "log.h"
+#include "text.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syslog.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define LOG_SOCKET "/dev/log"
 
 static const char cut[] = " [cut]";
 
 #define ROOM (TEXT_SIZE - sizeof cut)
+#define FIELD_MAX 2500 /* bytes of a field: two of them, and all capabilities, fit into a text */
 
 static void add_bytes(struct text *text, const char *bytes, size_t count)
 {
@@ -44,13 +38,17 @@ void text_add_number(struct text *text, unsigned long long number)
 	add_bytes(text, digits + at, sizeof digits - at);
 }
 
-static void add_escaped(struct text *text, const char *foreign, char quote)
+/* Adds no more than `most` bytes. False where that does not suffice. */
+static bool add_escaped(struct text *text, const char *foreign, char quote, size_t most)
 {
 	static const char hex[] = "0123456789abcdef";
+	const size_t end = text->length + most;
 
 	for (; *foreign; foreign++) {
 		unsigned char byte = (unsigned char)*foreign;
 
+		if (text->length + 4 > end)
+			return false;
 		if (byte < ' ' || byte > '~')
 			add_bytes(text, (const char[]){'\\', 'x', hex[byte >> 4], hex[byte & 15]}, 4);
 		else if (*foreign == '\\' || *foreign == quote)
@@ -58,25 +56,71 @@ static void add_escaped(struct text *text, const char *foreign, char quote)
 		else
 			add_bytes(text, foreign, 1);
 	}
+	return true;
 }
 
 void text_add_escaped(struct text *text, const char *foreign)
 {
-	add_escaped(text, foreign, '\\');
+	(void)add_escaped(text, foreign, '\\', SIZE_MAX / 2);
 }
 
-void text_add_quoted(struct text *text, const char *foreign)
+/* Means nothing to a shell, wherever it stands in a word. */
+static bool is_bare(const char *foreign)
 {
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyz"
+	static const char bare[] = "abcdefghijklmnopqrstuvwxyz"
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,:@%";
 
-	if (*foreign && !foreign[strspn(foreign, safe)]) {
+	return *foreign && !foreign[strspn(foreign, bare)];
+}
+
+static bool is_printable(const char *foreign)
+{
+	while (*foreign >= ' ' && *foreign <= '~')
+		foreign++;
+	return !*foreign;
+}
+
+void text_add_field(struct text *text, const char *foreign)
+{
+	if (is_bare(foreign) && strlen(foreign) <= FIELD_MAX) {
 		text_add(text, foreign);
 		return;
 	}
 	text_add(text, "$'");
-	add_escaped(text, foreign, '\'');
+	if (!add_escaped(text, foreign, '\'', FIELD_MAX))
+		text_add(text, cut);
 	text_add(text, "'");
+}
+
+/* As the format of printf(1), within '...'. */
+static void add_printf(struct text *text, const char *foreign)
+{
+	for (; *foreign; foreign++) {
+		unsigned char byte = (unsigned char)*foreign;
+
+		if (byte < ' ' || byte > '~' || *foreign == '\'' || *foreign == '\\' || *foreign == '%')
+			add_bytes(text, (const char[]){'\\', (char)('0' + (byte >> 6)), (char)('0' + (byte >> 3 & 7)),
+				(char)('0' + (byte & 7))}, 4);
+		else
+			add_bytes(text, foreign, 1);
+	}
+}
+
+void text_add_quoted(struct text *text, const char *foreign)
+{
+	if (is_bare(foreign)) {
+		text_add(text, foreign);
+	} else if (is_printable(foreign)) {
+		text_add(text, "'");
+		for (; *foreign; foreign++)
+			text_add(text, *foreign == '\'' ? "'\\''" : (const char[]){*foreign, 0});
+		text_add(text, "'");
+	} else {
+		text_add(text, "\"$(printf '");
+		add_printf(text, foreign);
+		/* A newline at the end would be lost, and another file be named. */
+		text_add(text, foreign[strlen(foreign) - 1] == '\n' ? "/.')\"" : "')\"");
+	}
 }
 
 static const char capabilities_by_number[][24] = {
@@ -137,54 +181,4 @@ void text_add_error(struct text *text, int error)
 	}
 	text_add(text, "error ");
 	text_add_number(text, (unsigned)error);
-}
-
-void signals_block(const int *numbers)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	while (*numbers)
-		sigaddset(&set, *numbers++);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-void text_write(struct text *text, int fd)
-{
-	/* A closed pipe or a file that is full is no reason to die by a signal. */
-	signals_block((const int[]){SIGPIPE, SIGXFSZ, 0});
-	text->bytes[text->length++] = '\n';
-	(void)!write(fd, text->bytes, text->length);
-}
-
-bool log_listens(void)
-{
-	return !access(LOG_SOCKET, W_OK);
-}
-
-/* By hand, since syslog(3) reads time zones and may open files and wait. */
-void log_begin(struct text *text, int priority, const char *what, uid_t uid, const char *script)
-{
-	text->length = 0;
-	text_add(text, "<");
-	text_add_number(text, (unsigned)(LOG_AUTHPRIV | priority));
-	text_add(text, ">capwrap[");
-	text_add_number(text, (unsigned)getpid());
-	text_add(text, "]: ");
-	text_add(text, what);
-	text_add(text, " uid=");
-	text_add_number(text, uid);
-	text_add(text, " script=");
-	text_add_quoted(text, script);
-}
-
-void log_send(const struct text *text)
-{
-	struct sockaddr_un log = {.sun_family = AF_UNIX, .sun_path = LOG_SOCKET};
-	struct iovec bytes = {(char *)text->bytes, text->length};
-	const struct msghdr message = {.msg_name = &log, .msg_namelen = sizeof log, .msg_iov = &bytes, .msg_iovlen = 1};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd >= 0)
-		(void)sendmsg(fd, &message, MSG_NOSIGNAL);
 }
