@@ -176,7 +176,7 @@ static void warn_wrapper(struct warnings *warnings, const struct decision *decis
 	struct refusal refusal;
 	struct path path;
 
-	if (!path_walk(&path, wrapper, NULL, &any, &refusal) || path.file.stx_uid || path_writable(path.file.stx_mode))
+	if (!path_walk(&path, wrapper, &any, &refusal) || path.file.stx_uid || path_writable(path.file.stx_mode))
 		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a folder above it, can be changed by others than root");
 }
 

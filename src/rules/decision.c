@@ -67,7 +67,7 @@ static bool programs_trust(struct decision *decision, const struct call *call, s
 			shebang = &decision->nested;
 		}
 		if (!interpreter_find(next, shebang->words[word], refusal) ||
-			!interpreter_trust(next, &decision->script.path, &call->self, decision->grant, refusal))
+			!interpreter_trust(next, &call->self, decision->grant, refusal))
 			return false;
 		interpreter = next;
 	}
@@ -83,7 +83,7 @@ bool decide_run(struct decision *decision, const struct call *call, struct refus
 		shebang_parse(shebang, refusal) &&
 		grant_read(&decision->grant, decision->script.fd, refusal) &&
 		interpreter_find(interpreter, shebang->words[0], refusal) &&
-		interpreter_trust(interpreter, &decision->script.path, &call->self, decision->grant, refusal) &&
+		interpreter_trust(interpreter, &call->self, decision->grant, refusal) &&
 		(!shebang->contain || interpreter_contains(interpreter, decision->grant, refusal)) &&
 		programs_trust(decision, call, refusal) &&
 		grant_below_ceiling(decision->grant, call->permitted, call->wrapper, refusal);

@@ -7,11 +7,13 @@
 
 static const struct path_reasons reasons = {
 	.step = INTERPRETER_STEP,
+	.root = INTERPRETER_OWNER,
 	.owner = INTERPRETER_OWNER,
 	.writable = INTERPRETER_WRITABLE,
 	.sticky = INTERPRETER_STICKY,
 	.nosuid = INTERPRETER_NOSUID,
 	.links = true,
+	.above = true, /* Python looks for its library in each directory above itself, and for pyvenv.cfg */
 };
 
 static bool absent(int error)
@@ -50,12 +52,11 @@ bool interpreter_find(struct interpreter *interpreter, const char *word, struct 
 			     : refuse_about(refusal, INTERPRETER_DENIED, word, errno);
 }
 
-bool interpreter_trust(struct interpreter *interpreter, const struct path *script, const struct statx *self,
-	uint64_t grant, struct refusal *refusal)
+bool interpreter_trust(struct interpreter *interpreter, const struct statx *self, uint64_t grant, struct refusal *refusal)
 {
 	struct path *path = &interpreter->path;
 
-	if (!path_walk(path, interpreter->found, script, &reasons, refusal) || path->nosuid)
+	if (!path_walk(path, interpreter->found, &reasons, refusal))
 		return false;
 	if (!S_ISREG(path->file.stx_mode))
 		return refuse_about(refusal, INTERPRETER_TYPE, interpreter->found, 0);

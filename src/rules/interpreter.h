@@ -22,8 +22,7 @@ struct interpreter {
 bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal);
 
 /* Trusts it: every hop, the file, and what it would do with the grant. `self` is the wrapper. */
-bool interpreter_trust(struct interpreter *interpreter, const struct path *script, const struct statx *self,
-	uint64_t grant, struct refusal *refusal);
+bool interpreter_trust(struct interpreter *interpreter, const struct statx *self, uint64_t grant, struct refusal *refusal);
 
 /* Is it a script? Then takes its own first line apart. */
 bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,

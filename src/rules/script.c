@@ -59,14 +59,12 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 	struct statx file;
 
 	/* Most are called by their canonical path, and need not be resolved. */
-	if (!*path || !path_walk(&script->path, path, NULL, &reasons, refusal) || strcmp(path, real) != 0) {
+	if (*path != '/' || !path_walk(&script->path, path, &reasons, refusal) || strcmp(path, real) != 0) {
 		if (!resolve(script->path.way, path))
 			return refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
-		if (!path_walk(&script->path, script->path.way, NULL, &reasons, refusal))
+		if (!path_walk(&script->path, script->path.way, &reasons, refusal))
 			return false;
 	}
-	if (script->path.nosuid)
-		return false;
 
 	/* Only for a regular file is opening without effect. */
 	if (!S_ISREG(script->path.file.stx_mode))

@@ -44,18 +44,18 @@ START_TEST(trusts)
 
 	ck_assert(file_look(&self, AT_FDCWD, "/proc/self/exe", 0));
 	ck_assert_int_eq(find(&interpreter, "sh"), OK);
-	ck_assert(interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
+	ck_assert(interpreter_trust(&interpreter, &self, 1, &refusal));
 	ck_assert(!interpreter.file.present);
 	ck_assert(!interpreter_contains(&interpreter, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, CONTAIN_UNCOVERED);
 	ck_assert_uint_eq(refusal.capabilities, 1);
 
 	ck_assert(file_look(&self, AT_FDCWD, interpreter.path.real, 0));
-	ck_assert(!interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
+	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_SELF);
 
 	strcpy(interpreter.found, "/usr");
-	ck_assert(!interpreter_trust(&interpreter, NULL, &self, 1, &refusal));
+	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_TYPE);
 }
 END_TEST

@@ -21,6 +21,10 @@ static const struct path_reasons interpreter = {
 	.step = INTERPRETER_STEP, .owner = INTERPRETER_OWNER, .writable = INTERPRETER_WRITABLE,
 	.sticky = INTERPRETER_STICKY, .nosuid = INTERPRETER_NOSUID, .links = true,
 };
+static const struct path_reasons no_sticky = {
+	.step = INTERPRETER_STEP, .owner = INTERPRETER_OWNER, .writable = INTERPRETER_WRITABLE,
+	.sticky = INTERPRETER_STICKY, .nosuid = INTERPRETER_NOSUID, .links = true, .above = true,
+};
 
 static char top[] = "/tmp/capwrap-path-XXXXXX";
 
@@ -89,6 +93,9 @@ static void tree_build(void)
 	file("sticky/file");
 	folder("sticky/good", 0755, 0);
 	file("sticky/good/file");
+	folder("sticky/sticky", 01777, 0);
+	file("sticky/sticky/file");
+	file_link("../../good/file", "sticky/good/link", 0);
 	folder("theirs-sticky", 01777, SOMEBODY);
 	folder("theirs-sticky/good", 0755, 0);
 	file("theirs-sticky/good/file");
@@ -124,7 +131,7 @@ static void walk(const struct path_reasons *reasons, const char *below, enum rea
 	bool walked;
 
 	snprintf(absolute, sizeof absolute, "%s/%s", top, below);
-	walked = path_walk(&path, absolute, NULL, reasons, &refusal);
+	walked = path_walk(&path, absolute, reasons, &refusal);
 	ck_assert_msg(walked == (reason == OK) && refusal.reason == reason, "%s: %d", below, refusal.reason);
 	if (!real)
 		return;
@@ -153,6 +160,8 @@ START_TEST(walks)
 	walk_both("sticky/./file", PATH_STICKY, INTERPRETER_STICKY, "sticky");
 	walk_both("sticky/good/../file", PATH_STICKY, INTERPRETER_STICKY, "sticky");
 	walk_both("sticky/good/file", OK, OK, "sticky/good/file");
+	walk_both("sticky/sticky/file", PATH_STICKY, INTERPRETER_STICKY, "sticky/sticky");
+	walk_both("sticky/sticky/../good/file", OK, OK, "sticky/good/file");
 	walk_both("theirs-sticky/good/file", PATH_OWNER, INTERPRETER_OWNER, "theirs-sticky");
 	walk_both("absent/file", PATH_STEP, INTERPRETER_STEP, "absent");
 	walk_both("good/file/x", PATH_STEP, INTERPRETER_STEP, "good/file");
@@ -169,6 +178,23 @@ START_TEST(walks)
 	walk(&interpreter, "loop", INTERPRETER_STEP, "loop");
 	walk(&interpreter, "dangling", INTERPRETER_STEP, "absent");
 	walk(&interpreter, "root/tmp/../bin/sh", OK, NULL);
+}
+END_TEST
+
+/* /tmp is one above all of these. */
+START_TEST(above)
+{
+	struct refusal refusal = {.reason = OK};
+	struct path path;
+
+	walk(&no_sticky, "good/file", INTERPRETER_STICKY, NULL);
+	ck_assert(path_walk(&path, "/bin/sh", &no_sticky, &refusal));
+	ck_assert_uint_eq(path.loose, 0);
+	ck_assert(!path_walk(&path, "/tmp/x", &no_sticky, &refusal));
+	ck_assert_int_eq(refusal.reason, INTERPRETER_STICKY);
+	ck_assert_str_eq(refusal.object, "/tmp");
+	ck_assert(path_walk(&path, "/tmp/../usr", &no_sticky, &refusal));
+	ck_assert_str_eq(path.real, "/usr");
 }
 END_TEST
 
@@ -190,7 +216,7 @@ START_TEST(deep)
 		}
 		if (!realpath(absolute, real) || strncmp(real, top, strlen(top)) != 0)
 			continue;
-		if (path_walk(&path, absolute, NULL, &interpreter, &refusal)) {
+		if (path_walk(&path, absolute, &interpreter, &refusal)) {
 			ck_assert_str_eq(path.real, real);
 			reached += strlen(real) > 100;
 		} else { /* in /tmp, on the way, or too many links for it and not for the library */
@@ -213,11 +239,11 @@ START_TEST(lengths)
 		absolute[0] = '/';
 		absolute[length] = 0;
 		if (length > 1)
-			ck_assert(!path_walk(&path, absolute, NULL, &script, &refusal));
+			ck_assert(!path_walk(&path, absolute, &script, &refusal));
 		for (size_t i = 1; i < length; i += 2)
 			absolute[i] = '.', absolute[i - 1] = '/';
 		absolute[length - 1] = '/';
-		ck_assert(path_walk(&path, absolute, NULL, &interpreter, &refusal));
+		ck_assert(path_walk(&path, absolute, &interpreter, &refusal));
 		ck_assert_str_eq(path.real, "");
 	}
 }
@@ -233,4 +259,4 @@ START_TEST(modes)
 }
 END_TEST
 
-TESTS_WITHIN("path", tree_build, tree_remove, walks, deep, lengths, modes)
+TESTS_WITHIN("path", tree_build, tree_remove, walks, above, deep, lengths, modes)
