@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "grant.h"
 #include "path.h"
+#include "sets.h"
 
 /* Of a program that gained capabilities glibc fills closed descriptors itself, but so that every use of them fails:
  * 0 is /dev/full, opened for writing only, 1 and 2 are /dev/null, opened for reading only. */
@@ -38,42 +38,39 @@ static bool descriptors_open(struct refusal *refusal)
 	return true;
 }
 
-/* Is it the path that the kernel was asked to execute? */
-static bool executed(const char *path)
+/* One user and one group. The saved ids are asked for, too: a set-user-ID program that started this one may have them. */
+static bool ids_agree(struct call *call)
 {
-	const char *name = (const char *)getauxval(AT_EXECFN);
+	uid_t uid, euid, suid;
+	gid_t gid, egid, sgid;
 
-	return name && !strcmp(name, path);
+	if (getresuid(&uid, &euid, &suid) < 0 || getresgid(&gid, &egid, &sgid) < 0)
+		return false;
+	call->uid = uid;
+	return uid == euid && uid == suid && gid == egid && gid == sgid;
 }
 
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal)
 {
+	const char *executed = (const char *)getauxval(AT_EXECFN);
 	struct sets sets;
-	int at = argc > 2 && !executed(argv[1]) ? 2 : 1;
+	int at;
 
 	/* Without a line the kernel leaves it out, and the script is the first argument. */
-	call->line = at == 2 ? argv[1] : "";
+	call->start.executed = executed ? executed : "";
+	at = argc > 2 && strcmp(argv[1], call->start.executed) != 0 ? 2 : 1;
+	call->start.line = at == 2 ? argv[1] : "";
 	call->script = argc > at ? argv[at] : "";
-	/* The kernel's own account. A saved id is the effective one, at the beginning of a program. */
-	call->uid = (uid_t)getauxval(AT_UID);
-	if (call->uid != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID))
+	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || (sets.effective && !sets_set(&(struct sets){.permitted = sets.permitted})))
 		return refuse(refusal, CALL_CAPABILITIES);
-	call->permitted = sets.permitted;
+	call->start.permitted = sets.permitted;
 	if (!descriptors_open(refusal))
 		return false;
 	if (argc < 2)
 		return refuse(refusal, CALL_USAGE);
-	call->wrapper = "/proc/self/exe";
 	call->arguments = argv + at + 1;
-	call->count = argc - at - 1;
+	call->count = (size_t)(argc - at - 1);
 	return true;
-}
-
-bool call_self(struct call *call, const char *script, const char *named, struct refusal *refusal)
-{
-	if (executed(script))
-		call->wrapper = named;
-	return file_look(&call->self, AT_FDCWD, call->wrapper, 0) || refuse(refusal, CALL_SELF);
 }

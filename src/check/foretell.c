@@ -1,7 +1,6 @@
 #include "foretell.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <linux/securebits.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "sets.h"
 
 #define WRAPPER_NAME "capwrap"
 
@@ -43,45 +44,37 @@ static uint64_t ceiling(const char *wrapper)
 	return file.permitted & bounding;
 }
 
-/* Calls the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
+/* Starts the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
  * would run anything. */
-static bool call_make(struct call *call, const struct shebang *shebang, struct refusal *refusal)
+static bool start_make(struct report *report)
 {
-	static char *none[] = {NULL};
-	const char *name = strrchr(shebang->wrapper, '/');
+	const struct line *line = &report->decision.line;
+	const char *name = strrchr(line->wrapper, '/');
+	struct stat st;
 
-	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || !file_look(&call->self, AT_FDCWD, shebang->wrapper, 0))
-		return refuse_about(refusal, LINE_WRAPPER, shebang->wrapper, 0);
+	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(line->wrapper, &st) < 0)
+		return refuse_about(&report->refusal, LINE_WRAPPER, line->wrapper, 0);
 	/* That the kernel says, not the wrapper. */
-	if (access(shebang->wrapper, X_OK) < 0)
-		return refuse_about(refusal, INTERPRETER_DENIED, shebang->wrapper, errno);
-	call->line = shebang->line;
-	call->arguments = none;
-	call->uid = getuid();
-	call->wrapper = shebang->wrapper;
-	call->permitted = ceiling(shebang->wrapper);
+	if (access(line->wrapper, X_OK) < 0)
+		return refuse_about(&report->refusal, INTERPRETER_DENIED, line->wrapper, errno);
+	report->named = true;
+	report->start = (struct start){
+		.line = line->text,
+		.executed = report->decision.script.path.real,
+		.permitted = ceiling(line->wrapper),
+	};
 	return true;
 }
 
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
-static bool effect_foretell(const struct decision *decision, const struct call *call, struct refusal *refusal)
+static bool effect_foretell(struct report *report)
 {
-	const char *interpreter = decision->interpreter.path.real;
-	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), fd;
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 
-	if (!call->uid && !(bits & SECBIT_NOROOT) && !(call->permitted >> CAP_SETPCAP & 1))
-		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
-	if (!decision->shebang.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
-		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
-	fd = open(interpreter, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		char magic[4];
-		ssize_t length = read(fd, magic, sizeof magic);
-
-		close(fd);
-		if ((length < 4 || memcmp(magic, "\177ELF", 4) != 0) && (length < 2 || memcmp(magic, "#!", 2) != 0))
-			return refuse_about(refusal, INTERPRETER_EXEC, decision->interpreter.found, ENOEXEC);
-	}
+	if (!getuid() && !(bits & SECBIT_NOROOT) && !(report->start.permitted >> CAP_SETPCAP & 1))
+		return refuse_about(&report->refusal, EFFECT_NOROOT, "", EPERM);
+	if (!report->decision.line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
+		return refuse_about(&report->refusal, EFFECT_SETS, "", EPERM);
 	return true;
 }
 
@@ -131,18 +124,18 @@ void foretell(struct report *report, const char *path)
 	if (known)
 		sets_set(&(struct sets){.permitted = sets.permitted, .inheritable = sets.inheritable});
 	report->runs = decide_script(decision, path, refusal) &&
-		call_make(&report->call, &decision->shebang, refusal) &&
-		decide_run(decision, &report->call, refusal) &&
-		effect_foretell(decision, &report->call, refusal);
+		start_make(report) &&
+		decide_run(decision, &report->start, refusal) &&
+		effect_foretell(report);
 	if (known)
 		sets_set(&sets);
 
 	if (report->runs) {
 		report->effective = !decision->interpreter.file.present || decision->interpreter.file.effective;
-		report->command = malloc(decision_arguments_max(decision, &report->call) * sizeof *report->command);
+		report->command = malloc(decision_arguments_max(decision, 0) * sizeof *report->command);
 		if (report->command)
-			decision_arguments(report->command, decision, &report->call);
-		environment_build(decision->environment, environ, decision->shebang.kept);
+			decision_arguments(report->command, decision, NULL, 0);
+		decision_environment(decision, environ);
 		may_run_tell(report);
 		warnings_find(&report->warnings, decision);
 	}

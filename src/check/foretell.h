@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 
-#include "call.h"
 #include "decision.h"
 #include "refusal.h"
 #include "warn.h"
@@ -14,7 +13,8 @@ struct report {
 	bool runs;
 	struct refusal refusal; /* unless it runs */
 	struct decision decision;
-	struct call call; /* as this user would make it */
+	struct start start; /* as this user would make it */
+	bool named;         /* does the first line name a wrapper? */
 
 	/* Where it runs. */
 	bool effective; /* from the start; else permitted only */

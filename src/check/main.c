@@ -78,7 +78,7 @@ static void check_file(struct check *check, const char *path, bool brief, bool s
  * where capwrap is not in its first line. */
 static bool is_granted(struct check *check, const char *path, dev_t device, bool *stale)
 {
-	char xattr[64], head[SCRIPT_HEAD + 1] = "", *end;
+	char xattr[64], head[LINE_SIZE + 1] = "", *end;
 	ssize_t length;
 	int fd;
 
@@ -91,7 +91,7 @@ static bool is_granted(struct check *check, const char *path, dev_t device, bool
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return true;
-	length = read(fd, head, SCRIPT_HEAD);
+	length = read(fd, head, LINE_SIZE);
 	close(fd);
 	if (length >= 4 && !memcmp(head, "\177ELF", 4))
 		return false;

@@ -189,12 +189,12 @@ static void put_warnings(const struct report *report, bool colour)
 
 static void reason_and_fix(const struct report *report, struct text *reason, struct text *fix)
 {
-	const char *wrapper = report->decision.shebang.wrapper;
+	const char *wrapper = report->decision.line.wrapper;
 
 	reason->length = fix->length = 0;
 	refusal_reason(reason, &report->refusal, text_add_escaped);
 	refusal_fix(fix, &report->refusal, report_real(report),
-		report->call.wrapper ? wrapper : BINDIR "/capwrap");
+		report->named ? wrapper : BINDIR "/capwrap");
 }
 
 static void put_refusal(const struct report *report, bool colour)
@@ -239,7 +239,7 @@ static void put_run(const struct report *report)
 	label("may run");
 	printf("%s\n", report->may_run);
 	label("keeps");
-	for (char *const *kept = report->decision.shebang.kept; *kept; kept++, separator = " ")
+	for (char *const *kept = report->decision.line.kept; *kept; kept++, separator = " ")
 		printf("%s%s", separator, *kept);
 	printf("%s\n", *separator ? "" : "of the environment only language and terminal settings");
 }
@@ -367,7 +367,7 @@ static void put_list(const char *key, const char *const *list, bool names)
 	put_key(key);
 	putchar('[');
 	for (; list && *list; list++, comma = ", ") {
-		char name[SHEBANG_MAX + 1];
+		char name[LINE_SIZE + 1];
 
 		printf("%s", comma);
 		snprintf(name, sizeof name, "%.*s", (int)strcspn(*list, "="), *list);

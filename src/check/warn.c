@@ -1,6 +1,5 @@
 #include "warn.h"
 
-#include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "sets.h"
 
-#define BIT(cap) (UINT64_C(1) << (cap))
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* With any of these a program can take all the others: it may become any user, change any file or process, or the
  * kernel. */
@@ -18,13 +17,6 @@ static const uint64_t like_root = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(C
 	BIT(CAP_SETUID) | BIT(CAP_SETPCAP) | BIT(CAP_SYS_MODULE) | BIT(CAP_SYS_RAWIO) | BIT(CAP_SYS_PTRACE) |
 	BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_BOOT) | BIT(CAP_MKNOD) | BIT(CAP_SETFCAP) | BIT(CAP_MAC_ADMIN) |
 	BIT(39 /* CAP_BPF */);
-
-/* Beginnings of names by which interpreters, or programs that scripts start, find code. */
-static const char *const code_names[] = {
-	"PATH", "IFS", "ENV", "CDPATH", "PS4", "SHELLOPTS", "BASH", "ZDOTDIR", "FPATH", "PYTHON", "PERL", "RUBY", "GEM_",
-	"BUNDLE_", "NODE_", "LUA", "R_", "GUILE_", "TCL", "PHP", "AWK", "JAVA", "JDK_", "CLASSPATH", "_JAVA", "DOTNET_",
-	"LANG", "LC_", "XDG_", "GIT_", "EDITOR", "VISUAL", "PAGER", "MAKE", "TMPDIR", "TERMINFO",
-};
 
 /* Foreign words stand in the middle. */
 static void add(struct warnings *warnings, const char *code, const char *before, const char *foreign, const char *after)
@@ -41,28 +33,22 @@ static void add(struct warnings *warnings, const char *code, const char *before,
 	text_add(&warning->text, after);
 }
 
-static const char *base(const char *path)
+/* Is its row of the table the one that has this name first? */
+static bool interpreter_is(const struct decision *decision, const char *name)
 {
-	const char *slash = strrchr(path, '/');
+	size_t length = strlen(name);
 
-	return slash ? slash + 1 : path;
+	return decision->proven && !strncmp(decision->proven->names, name, length) &&
+		strchr(" #", decision->proven->names[length]);
 }
 
-/* Does the name, as found or without links, match? For `env NAME` it is the name that counts. */
-static bool interpreter_is(const struct decision *decision, const char *pattern)
+/* Does it put here-documents into files? Those of dash and busybox are pipes. */
+static bool interpreter_writes_documents(const struct decision *decision)
 {
-	const char *names[] = {base(decision->interpreter.found), base(decision->interpreter.path.real), NULL};
-	bool is = false;
-	regex_t regex;
+	const char *real = strrchr(decision->interpreter.path.real, '/');
 
-	if (!strcmp(names[0], "env") && decision->shebang.count > 1)
-		names[2] = base(decision->shebang.words[1]);
-	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
-		return false;
-	for (size_t i = 0; i < COUNT(names) && names[i]; i++)
-		is |= !regexec(&regex, names[i], 0, NULL, 0);
-	regfree(&regex);
-	return is;
+	return interpreter_is(decision, "bash") || interpreter_is(decision, "ksh") || interpreter_is(decision, "zsh") ||
+		(interpreter_is(decision, "sh") && strcmp(real, "/dash") != 0 && strcmp(real, "/busybox") != 0);
 }
 
 static void warn_capabilities(struct warnings *warnings, uint64_t grant)
@@ -76,49 +62,58 @@ static void warn_capabilities(struct warnings *warnings, uint64_t grant)
 	add(warnings, "root-in-all-but-name", "", text.bytes, ": whoever controls this script can become root");
 }
 
-/* -m and -c import from the current folder, - and -i run what the caller types; clusters such as -Im as well. */
-static void warn_python(struct warnings *warnings, const struct decision *decision)
+static void warn_unproven(struct warnings *warnings, const struct decision *decision)
 {
-	if (!interpreter_is(decision, "^(python|pypy)[0-9.]*$"))
-		return;
-	for (size_t i = 1; i < decision->shebang.count; i++) {
-		const char *word = decision->shebang.words[i];
-		size_t letters = 1 + strcspn(word + 1, "XW");
+	if (decision->line.unproven)
+		add(warnings, "unproven", "nothing shows that ", decision->interpreter.path.real,
+			" keeps the caller out, asked for what the line asks: the author of the line answers for it");
+}
 
-		if (!strcmp(word, "-"))
-			add(warnings, "python-option", "", word, " makes Python run what the caller sends to standard input");
-		else if (*word == '-' && word[1] != '-' && strcspn(word, "imc") < letters)
-			add(warnings, "python-option", "", word,
-				" makes Python import from the current folder or ask the caller");
+/* Names that hold data, and by which no program finds code, settings or commands. A * stands for any rest. */
+static bool is_plain_data(const char *name)
+{
+	static const char *const plain[] = {
+		"AUTH_TYPE", "COLORTERM", "COLUMNS", "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "ICINGA_*", "LINES",
+		"LOGNAME", "NAGIOS_*", "NO_COLOR", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING", "REMOTE_ADDR", "REMOTE_HOST",
+		"REMOTE_IDENT", "REMOTE_PORT", "REMOTE_USER", "REQUEST_METHOD", "REQUEST_URI", "SCRIPT_NAME", "SERVER_NAME",
+		"SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "SSH_CLIENT", "SSH_CONNECTION", "SSH_ORIGINAL_COMMAND",
+		"SSH_TTY", "SUDO_GID", "SUDO_UID", "SUDO_USER", "USER",
+	};
+
+	for (size_t i = 0; i < COUNT(plain); i++) {
+		size_t length = strcspn(plain[i], "*");
+
+		if (!strncmp(name, plain[i], length) && (plain[i][length] || !name[length]))
+			return true;
 	}
+	return false;
 }
 
 static void warn_environment(struct warnings *warnings, const struct decision *decision)
 {
-	for (char *const *name = decision->shebang.kept; *name; name++) {
+	for (char *const *name = decision->line.kept; *name; name++) {
 		if (!strcmp(*name, "HOME"))
 			add(warnings, "env-home", "--env ", *name,
 				": interpreters read settings and code from the caller's home");
-		for (size_t i = 0; i < COUNT(code_names); i++) {
-			if (strncmp(*name, code_names[i], strlen(code_names[i])) != 0)
-				continue;
+		else if (!is_plain_data(*name))
 			add(warnings, "env-code", "--env ", *name,
 				": it may make the interpreter, or what it starts, run the caller's code");
-			break;
-		}
 	}
 }
 
-static bool script_has(const struct decision *decision, const char *pattern)
+/* Matches a line of the script; `word`, where given, is the text of the pattern's second group. */
+static bool script_has(const struct decision *decision, const char *pattern, char word[32])
 {
 	const size_t size = 1 << 20; /* enough for what people write */
 	char *body = calloc(1, size + 1);
+	regmatch_t groups[3];
 	bool has = false;
 	regex_t regex;
 
-	if (body && pread(decision->script.fd, body, size, 0) > 0 &&
-		!regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB | REG_NEWLINE)) {
-		has = !regexec(&regex, body, 0, NULL, 0);
+	if (body && pread(decision->script.fd, body, size, 0) > 0 && !regcomp(&regex, pattern, REG_EXTENDED | REG_NEWLINE)) {
+		has = !regexec(&regex, body, COUNT(groups), groups, 0);
+		if (has && word)
+			snprintf(word, 32, "%.*s", (int)(groups[2].rm_eo - groups[2].rm_so), body + groups[2].rm_so);
 		regfree(&regex);
 	}
 	free(body);
@@ -127,31 +122,34 @@ static bool script_has(const struct decision *decision, const char *pattern)
 
 static void warn_of_body(struct warnings *warnings, const struct decision *decision)
 {
-	if (interpreter_is(decision, "^(ba|k|mk|z|c|tc)sh[0-9.-]*$") &&
-		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]"))
+	char program[32];
+
+	if (interpreter_writes_documents(decision) &&
+		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]", NULL))
 		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
-	if (interpreter_is(decision, "^(python|pypy)[0-9.]*$") && script_has(decision, "forkserver"))
+	if (interpreter_is(decision, "python") && script_has(decision, "forkserver", NULL))
 		add(warnings, "python-forkserver", "the forkserver of multiprocessing takes orders through a socket that the caller "
 			"can open; use another start method", "", "");
-	if (interpreter_is(decision, "^perl[0-9.]*$") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)"))
+	if (interpreter_is(decision, "perl") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)", NULL))
 		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");
+
+	/* Found by passwd, whatever HOME is, and in the current directory. */
+	if (!decision->line.contain &&
+		(script_has(decision, "^([^#].*[^[:alnum:]_.-])?(ssh|scp|sftp|sqlite3|git|bundle)([^[:alnum:]_.-]|$)", program) ||
+			script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program)))
+		add(warnings, "caller-settings", "it starts ", program, ", which runs commands of the caller's own settings, with the "
+			"grant; take the capabilities from it, or use --contain");
 }
 
 static void warn_caller_steers(struct warnings *warnings, const struct decision *decision)
 {
-	bool file_option = shebang_ends_in_file_option(&decision->shebang);
-
-	if (interpreter_is(decision, "^(lua|luajit|php)[0-9.-]*$") ||
-		(file_option && interpreter_is(decision, "^[a-z-]*awk$")))
-		add(warnings, "current-folder", "it may look for what it includes in the current folder, which the caller "
-			"chooses: name such files by absolute path", "", "");
-	if (file_option && interpreter_is(decision, "^[a-z-]*awk$"))
+	if (interpreter_is(decision, "awk"))
 		add(warnings, "caller-variables", "an argument NAME=VALUE sets a variable of the program; gawk -E rules that out",
 			"", "");
 }
 
-/* Some languages look for modules or settings in the folders above. */
+/* Some languages look for modules or settings in the directories above. */
 static void warn_loose_folder(struct warnings *warnings, const char *path)
 {
 	char folder[PATH_MAX];
@@ -162,7 +160,7 @@ static void warn_loose_folder(struct warnings *warnings, const char *path)
 		*slash = 0;
 		if (!stat(folder, &st) && path_writable(st.st_mode)) {
 			add(warnings, "writable-folder", "", folder,
-				": others can put files there, above the script or its interpreter");
+				": others can put files there, above the script");
 			return;
 		}
 	}
@@ -172,7 +170,7 @@ static void warn_loose_folder(struct warnings *warnings, const char *path)
 static void warn_wrapper(struct warnings *warnings, const struct decision *decision)
 {
 	static const struct path_reasons any = {.links = true};
-	const char *wrapper = decision->shebang.wrapper;
+	const char *wrapper = decision->line.wrapper;
 	struct refusal refusal;
 	struct path path;
 
@@ -180,28 +178,14 @@ static void warn_wrapper(struct warnings *warnings, const struct decision *decis
 		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a folder above it, can be changed by others than root");
 }
 
-static void warn_launcher(struct warnings *warnings, const struct decision *decision)
-{
-	char magic[2];
-	int fd = open(decision->interpreter.path.real, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (read(fd, magic, sizeof magic) == sizeof magic && !memcmp(magic, "#!", sizeof magic))
-		add(warnings, "launcher", "the interpreter is a script itself: what it starts is not looked at", "", "");
-	close(fd);
-}
-
 void warnings_find(struct warnings *warnings, const struct decision *decision)
 {
 	warn_capabilities(warnings, decision->grant);
-	warn_python(warnings, decision);
+	warn_unproven(warnings, decision);
 	warn_environment(warnings, decision);
 	warn_of_body(warnings, decision);
 	warn_caller_steers(warnings, decision);
 	warn_loose_folder(warnings, decision->script.path.real);
-	warn_loose_folder(warnings, decision->interpreter.found);
-	warn_launcher(warnings, decision);
 	warn_wrapper(warnings, decision);
 }
 

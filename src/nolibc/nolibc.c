@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -118,6 +119,17 @@ int given_prctl(int option, long a, long b, long c, long d)
 	return (int)CALL(SYS_prctl, option, a, b, c, d);
 }
 
+int fcntl(int fd, int command, ...)
+{
+	va_list list;
+	long argument;
+
+	va_start(list, command);
+	argument = va_arg(list, long);
+	va_end(list);
+	return (int)CALL(SYS_fcntl, fd, command, argument);
+}
+
 int openat(int folder, const char *path, int flags, ...)
 {
 	return (int)CALL(SYS_openat, folder, path, flags);
@@ -133,10 +145,6 @@ int close(int fd)
 	return (int)CALL(SYS_close, fd);
 }
 
-int fcntl(int fd, int command, ...)
-{
-	return (int)CALL(SYS_fcntl, fd, command);
-}
 
 ssize_t read(int fd, void *bytes, size_t size)
 {
@@ -216,6 +224,16 @@ void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t 
 int execve(const char *path, char *const argv[], char *const envp[])
 {
 	return (int)CALL(SYS_execve, path, argv, envp);
+}
+
+int getresuid(uid_t *real, uid_t *effective, uid_t *saved)
+{
+	return (int)CALL(SYS_getresuid, real, effective, saved);
+}
+
+int getresgid(gid_t *real, gid_t *effective, gid_t *saved)
+{
+	return (int)CALL(SYS_getresgid, real, effective, saved);
 }
 
 pid_t getpid(void)

@@ -6,33 +6,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "call.h"
 #include "environment.h"
 #include "interpreter.h"
+#include "line.h"
+#include "proven.h"
 #include "refusal.h"
 #include "script.h"
-#include "line.h"
+
+/* How the wrapper was started, as far as the rules ask. */
+struct start {
+	const char *line;     /* as the kernel passed it; the script's own first line decides */
+	const char *executed; /* the path that the kernel was asked to execute; "" where that is not known */
+	uint64_t permitted;   /* what the kernel gave the wrapper: the ceiling */
+};
 
 struct decision {
-	struct shebang shebang;
+	struct line line;
 	uint64_t grant;
-	bool saves_on_signal; /* does the interpreter, or what it starts? See line.h */
+	const struct proven *proven; /* the interpreter's row; NULL where it has none */
 	struct script script;
-	struct interpreter next; /* what is started on the way, the last of it */
-	const char *environment[ENVIRONMENT_MAX];
 	struct interpreter interpreter;
-	struct shebang nested;
+	const char *environment[ENVIRONMENT_MAX];
+	char modules[sizeof "PYTHONPATH=" + PATH_MAX];
 };
 
 /* What can be said of the file alone: path, file, execute, and what its first line names. */
 bool decide_script(struct decision *decision, const char *path, struct refusal *refusal);
 
-/* What depends on the wrapper and the call, too: line, grant, interpreter, contain, channel, ceiling. */
-bool decide_run(struct decision *decision, const struct call *call, struct refusal *refusal);
+/* What depends on the wrapper and on how it was started, too: all other rules. */
+bool decide_run(struct decision *decision, const struct start *start, struct refusal *refusal);
 
-/* Fills in what is executed: the interpreter, the line's arguments, the script, the caller's arguments, NULL. There is
- * room for as many as decision_arguments_max says. */
-void decision_arguments(char **arguments, struct decision *decision, const struct call *call);
-size_t decision_arguments_max(const struct decision *decision, const struct call *call);
+/* Fills in what is executed: the interpreter, what is added to it, the line's arguments, the script, the caller's `count`
+ * arguments, NULL. There is room for as many as decision_arguments_max says. */
+void decision_arguments(char **arguments, struct decision *decision, char *const *callers, size_t count);
+size_t decision_arguments_max(const struct decision *decision, size_t count);
+
+/* Builds the environment from the caller's. */
+void decision_environment(struct decision *decision, char *const given[]);
 
 #endif

@@ -18,6 +18,8 @@
 
 /* Set whatever the caller has, unless the line keeps the name. */
 static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
+	"PYTHONPATH=", /* is completed with the script's directory, so that its modules are found */
+	"PYTHONSAFEPATH=1",
 	"PATH=" SECURE_PATH,
 	"SHELL=/bin/sh",
 
@@ -38,12 +40,25 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 	"DOTNET_EnableDiagnostics=0",
 };
 
+#define VALUE_MAX 255 /* ksh93 dies of what is much longer */
+
 /* Kept where the value is sane. */
-static const char allowed[][12] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "TZ"};
+static const char allowed[][20] = {
+	"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "TZ", "LANG", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE",
+	"LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER",
+	"LC_TELEPHONE", "LC_TIME",
+};
 
 static const char loader[][20] = {
 	"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MUSL_LOCPATH",
 	"NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS", "TZDIR",
+};
+
+/* A * stands for any rest. */
+static const char interpreters[][12] = {
+	"AWK*", "BASH*", "BUNDLE_*", "CDPATH", "CLASSPATH", "DOTNET_*", "DOTDIR", "ENV", "EXPECT*", "FPATH", "GAWK_*", "GEM_*",
+	"GUILE_*", "IFS", "JAVA_*", "JDK_*", "LUA_*", "MAWK*", "NODE_*", "PERL*", "PHP*", "POSIXLY_*", "PS4", "PYTHON*", "R_*",
+	"RHOME", "RUBY*", "SHELLOPTS", "TCL*", "ZDOTDIR", "_JAVA_*",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -66,14 +81,43 @@ bool environment_steers_loader(const char *name)
 	return starts(name, "LD_") || starts(name, "MALLOC_");
 }
 
+bool environment_steers_interpreter(const char *name)
+{
+	for (size_t i = 0; i < COUNT(interpreters); i++) {
+		size_t length = strcspn(interpreters[i], "*");
+
+		if (!strncmp(name, interpreters[i], length) && (interpreters[i][length] || !name[length] || name[length] == '='))
+			return true;
+	}
+	return false;
+}
+
+bool environment_sets(const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < COUNT(fixed); i++)
+		if (starts(fixed[i], name) && fixed[i][length] == '=')
+			return true;
+	return false;
+}
+
 /* Do the first `length` bytes make up the word? */
-static bool is(const char *bytes, size_t length, const char *word)
+static bool bytes_are(const char *bytes, size_t length, const char *word)
 {
 	return strlen(word) == length && !strncmp(bytes, word, length);
 }
 
+/* Of NAME=VALUE; 0 where it is none. */
+static size_t name_length(const char *entry)
+{
+	const char *equal = strchr(entry, '=');
+
+	return equal ? (size_t)(equal - entry) : 0;
+}
+
 /* Is there an entry of that name among the first `count`? */
-static bool has(const char *const built[], size_t count, const char *entry, size_t length)
+static bool built_has(const char *const built[], size_t count, const char *entry, size_t length)
 {
 	for (size_t i = 0; i < count; i++)
 		if (!strncmp(built[i], entry, length + 1))
@@ -84,7 +128,7 @@ static bool has(const char *const built[], size_t count, const char *entry, size
 static bool is_kept(const char *entry, size_t length, char *const kept[])
 {
 	for (; *kept; kept++)
-		if (is(entry, length, *kept))
+		if (bytes_are(entry, length, *kept))
 			return true;
 	return false;
 }
@@ -92,9 +136,9 @@ static bool is_kept(const char *entry, size_t length, char *const kept[])
 static bool is_allowed(const char *entry, size_t length)
 {
 	for (size_t i = 0; i < COUNT(allowed); i++)
-		if (is(entry, length, allowed[i]))
+		if (bytes_are(entry, length, allowed[i]))
 			return true;
-	return starts(entry, "LC_") && strspn(entry, LETTERS DIGITS "_") == length;
+	return false;
 }
 
 /* LANGUAGE[_TERRITORY][.CODESET][@MODIFIER]. The codeset is one that begins with ASCII: Tcl and Guile take others at
@@ -123,7 +167,7 @@ static bool is_locale(const char *value)
 		bool known = false;
 
 		for (size_t i = 0; i < COUNT(codesets); i++)
-			known |= is(value, length, codesets[i]);
+			known |= bytes_are(value, length, codesets[i]);
 		if (!known)
 			return false;
 		value += length;
@@ -136,6 +180,8 @@ static bool is_sane(const char *entry, const char *value)
 {
 	bool zone = starts(entry, "TZ=");
 
+	if (strnlen(value, VALUE_MAX + 1) > VALUE_MAX)
+		return false;
 	if (starts(entry, "LANG=") || starts(entry, "LC_"))
 		return is_locale(value);
 	if (zone && (*value == '/' || strstr(value, "..")))
@@ -143,23 +189,30 @@ static bool is_sane(const char *entry, const char *value)
 	return !value[strspn(value, zone ? LETTERS DIGITS "_.@+-/" : LETTERS DIGITS "_.@+-")];
 }
 
-void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], char *const kept[])
+void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], const struct environment *environment)
 {
+	char *const *assigned = environment->assigned;
 	size_t count = 0, callers;
 
+	while (*assigned)
+		assigned++;
+	while (assigned > environment->assigned) {
+		assigned--;
+		if (!built_has(built, count, *assigned, name_length(*assigned)))
+			built[count++] = *assigned;
+	}
 	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
-		const char *value = strchr(*given, '=');
-		size_t length = value ? (size_t)(value - *given) : 0;
+		size_t length = name_length(*given);
 
-		if (!value || !(is_kept(*given, length, kept) ||
-				      (is_allowed(*given, length) && is_sane(*given, value + 1))))
+		if (!length || !(is_kept(*given, length, environment->kept) ||
+				       (is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
 			continue;
-		if (!has(built, count, *given, length))
+		if (!built_has(built, count, *given, length))
 			built[count++] = *given;
 	}
 	callers = count;
 	for (size_t i = 0; i < COUNT(fixed); i++)
-		if (!has(built, callers, fixed[i], (size_t)(strchr(fixed[i], '=') - fixed[i])))
-			built[count++] = fixed[i];
+		if (!built_has(built, callers, fixed[i], name_length(fixed[i])))
+			built[count++] = i ? fixed[i] : environment->modules;
 	built[count] = NULL;
 }

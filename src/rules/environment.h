@@ -6,15 +6,28 @@
 
 #define ENVIRONMENT_MAX 256 /* entries, and a NULL */
 
-/* Fills `built` from the caller's `given`: the names in `kept` as they are, those of the allow-list where their value
- * is sane, and what keeps interpreters from loading or leaving code where the caller can write. Each name once: the
- * first that may stay. The strings are shared with `given`. */
-void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], char *const kept[]);
+/* What a line says of it, and where the script lies. */
+struct environment {
+	char *const *kept;     /* names */
+	char *const *assigned; /* NAME=VALUE */
+	const char *modules;   /* PYTHONPATH=DIRECTORY */
+};
+
+/* Fills `built`: what the line assigns; of the caller's `given`, the names that it keeps as they are and those of the
+ * allow-list where their value is sane; and what keeps interpreters from loading or leaving code where the caller can
+ * write. Each name once: of those assigned the last, of the caller's the first that may stay. The strings are shared. */
+void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], const struct environment *environment);
 
 /* A name that can be kept: a letter or _, then letters, digits and _. */
 bool environment_is_name(const char *name);
 
 /* Names by which the dynamic loader or the C library load code, write files or look elsewhere for what they trust. */
 bool environment_steers_loader(const char *name);
+
+/* Names, or NAME=VALUE, by which interpreters find code or take options. */
+bool environment_steers_interpreter(const char *name);
+
+/* Names that the wrapper sets to keep the caller out. */
+bool environment_sets(const char *name);
 
 #endif

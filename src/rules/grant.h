@@ -1,5 +1,4 @@
-/* The rules "grant", "contain" and "ceiling", and their effect: capability sets, read from files and put on the process.
- * A set is a mask, as the kernel has it. The tests hold what is read from files against libcap. */
+/* The rules "grant" and "ceiling": what the files of script and wrapper hold. The tests compare it with libcap. */
 #ifndef CAPWRAP_GRANT_H
 #define CAPWRAP_GRANT_H
 
@@ -9,14 +8,6 @@
 #include <sys/types.h>
 
 #include "refusal.h"
-
-struct sets {
-	uint64_t permitted, effective, inheritable;
-};
-
-/* Of this process. False with errno. */
-bool sets_get(struct sets *sets);
-bool sets_set(const struct sets *sets);
 
 struct file_capabilities {
 	bool present;
@@ -41,16 +32,5 @@ bool grant_contained(uint64_t grant, const struct file_capabilities *file);
 
 /* Is the whole grant permitted? Otherwise tells why it is not, of the wrapper at `path`. */
 bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper, struct refusal *refusal);
-
-struct taking {
-	uint64_t grant;
-	uint64_t permitted; /* of the wrapper until now */
-	bool ambient;       /* else contained */
-	bool root;          /* the caller is uid 0 */
-	bool no_new_privs;
-};
-
-/* Puts the grant on this process, and nothing else; then looks whether it came out so. */
-bool grant_take(const struct taking *taking, struct refusal *refusal);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,13 +25,13 @@ static bool absent(int error)
 /* The first that is there, in the secure path. */
 static bool look_up(struct interpreter *interpreter, const char *name, struct refusal *refusal)
 {
-	for (const char *folder = SECURE_PATH; *folder; folder += *folder == ':') {
-		size_t length = strcspn(folder, ":");
+	for (const char *directory = SECURE_PATH; *directory; directory += *directory == ':') {
+		size_t length = strcspn(directory, ":");
 
-		memcpy(interpreter->found, folder, length);
+		memcpy(interpreter->found, directory, length);
 		interpreter->found[length] = '/';
 		strcpy(interpreter->found + length + 1, name);
-		folder += length;
+		directory += length;
 		if (!access(interpreter->found, X_OK))
 			return true;
 		if (!absent(errno))
@@ -52,9 +53,29 @@ bool interpreter_find(struct interpreter *interpreter, const char *word, struct 
 			     : refuse_about(refusal, INTERPRETER_DENIED, word, errno);
 }
 
-bool interpreter_trust(struct interpreter *interpreter, const struct statx *self, uint64_t grant, struct refusal *refusal)
+/* A program of this machine's own kind: the kernel runs it as it is, and needs no other for it. The linker knows where this
+ * program's header is. */
+static bool is_native(const struct interpreter *interpreter, struct refusal *refusal)
+{
+	extern const ElfW(Ehdr) __ehdr_start;
+	const char *path = interpreter->path.real;
+	ElfW(Ehdr) head = {.e_machine = EM_NONE};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, &head, sizeof head);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (length < 0)
+		return refuse_about(refusal, error == EMFILE ? FILE_LIMIT : INTERPRETER_STEP, path, error);
+	return (!memcmp(head.e_ident, __ehdr_start.e_ident, EI_VERSION) && head.e_machine == __ehdr_start.e_machine) ||
+		refuse_about(refusal, INTERPRETER_PROGRAM, path, 0);
+}
+
+bool interpreter_trust(struct interpreter *interpreter, const char *wrapper, uint64_t grant, struct refusal *refusal)
 {
 	struct path *path = &interpreter->path;
+	struct statx self;
 
 	if (!path_walk(path, interpreter->found, &reasons, refusal))
 		return false;
@@ -64,10 +85,12 @@ bool interpreter_trust(struct interpreter *interpreter, const struct statx *self
 		return refuse_about(refusal, INTERPRETER_OWNER, path->real, 0);
 	if (path_writable(path->file.stx_mode))
 		return refuse_about(refusal, INTERPRETER_WRITABLE, path->real, 0);
-	if (file_same(&path->file, self))
+	if (!file_look(&self, AT_FDCWD, wrapper, 0) || file_same(&path->file, &self))
 		return refuse_about(refusal, INTERPRETER_SELF, path->real, 0);
 	if (path->file.stx_mode & (S_ISUID | S_ISGID))
 		return refuse_about(refusal, INTERPRETER_SETID, path->real, 0);
+	if (!is_native(interpreter, refusal))
+		return false;
 
 	/* Any file capabilities make the kernel drop the ambient set. */
 	if (file_capabilities_read(&interpreter->file, path->real, -1) &&
@@ -75,31 +98,6 @@ bool interpreter_trust(struct interpreter *interpreter, const struct statx *self
 		return true;
 	refusal->capabilities = grant;
 	return refuse_about(refusal, INTERPRETER_CAPABILITIES, path->real, 0);
-}
-
-bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,
-	struct refusal *refusal)
-{
-	const char *path = interpreter->path.real;
-	char head[SHEBANG_MAX];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, head, sizeof head);
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	/* The caller can bring this about, by a limit; the kernel would read it all the same. */
-	if (length < 0)
-		return refuse_about(refusal, error == EMFILE ? FILE_LIMIT : INTERPRETER_STEP, path, error);
-	*script = length >= 2 && !memcmp(head, "#!", 2);
-	if (!*script)
-		return true;
-	if (!shebang_split(shebang, head, (size_t)length, refusal))
-		return refuse_about(refusal, INTERPRETER_EXEC, path, ENOEXEC);
-	if (*shebang->wrapper != '/')
-		return refuse_about(refusal, INTERPRETER_RELATIVE, shebang->wrapper, 0);
-	shebang_words(shebang);
-	return true;
 }
 
 bool interpreter_contains(const struct interpreter *interpreter, uint64_t grant, struct refusal *refusal)

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include "grant.h"
 #include "path.h"
@@ -13,7 +12,7 @@
 
 struct interpreter {
 	/* As the line or the secure path has it: a virtual environment is known by its link. */
-	char found[sizeof SECURE_PATH + SHEBANG_MAX];
+	char found[sizeof SECURE_PATH + LINE_SIZE];
 	struct file_capabilities file;
 	struct path path;
 };
@@ -21,12 +20,8 @@ struct interpreter {
 /* Finds it: a bare name in the secure path, never in PATH. */
 bool interpreter_find(struct interpreter *interpreter, const char *word, struct refusal *refusal);
 
-/* Trusts it: every hop, the file, and what it would do with the grant. `self` is the wrapper. */
-bool interpreter_trust(struct interpreter *interpreter, const struct statx *self, uint64_t grant, struct refusal *refusal);
-
-/* Is it a script? Then takes its own first line apart. */
-bool interpreter_head(const struct interpreter *interpreter, bool *script, struct shebang *shebang,
-	struct refusal *refusal);
+/* Trusts it: every hop, the file, that it is a program which starts no other, and what it would do with the grant. */
+bool interpreter_trust(struct interpreter *interpreter, const char *wrapper, uint64_t grant, struct refusal *refusal);
 
 /* With --contain its own inheritable capabilities must hand the grant on. */
 bool interpreter_contains(const struct interpreter *interpreter, uint64_t grant, struct refusal *refusal);

@@ -2,20 +2,20 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "environment.h"
 #include "path.h"
 
 static const char blanks[] = " \t";
-static const char numbering[] = "0123456789.-"; /* of versions, behind a name */
 
-bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal)
+bool line_split(struct line *line, const char *head, size_t length, struct refusal *refusal)
 {
 	const char *newline, *path, *end;
 
 	if (length < 2 || head[0] != '#' || head[1] != '!')
 		return refuse(refusal, LINE_MAGIC);
-	newline = memchr(head, '\n', length < SHEBANG_MAX ? length : SHEBANG_MAX);
+	newline = memchr(head, '\n', length < LINE_SIZE ? length : LINE_SIZE);
 	if (!newline)
 		return refuse(refusal, LINE_END);
 	for (const char *at = head; at < newline; at++) {
@@ -25,12 +25,12 @@ bool shebang_split(struct shebang *shebang, const char *head, size_t length, str
 			return refuse(refusal, LINE_CONTROL);
 	}
 
-	memcpy(shebang->bytes, head + 2, (size_t)(newline - head) - 2);
-	shebang->bytes[newline - head - 2] = 0;
-	path = shebang->bytes + strspn(shebang->bytes, blanks);
+	memcpy(line->bytes, head + 2, (size_t)(newline - head) - 2);
+	line->bytes[newline - head - 2] = 0;
+	path = line->bytes + strspn(line->bytes, blanks);
 	end = path + strcspn(path, blanks);
-	memcpy(shebang->wrapper, path, (size_t)(end - path));
-	shebang->wrapper[end - path] = 0;
+	memcpy(line->wrapper, path, (size_t)(end - path));
+	line->wrapper[end - path] = 0;
 
 	if (end == path)
 		return refuse(refusal, LINE_MAGIC);
@@ -38,25 +38,35 @@ bool shebang_split(struct shebang *shebang, const char *head, size_t length, str
 	path = end + strspn(end, blanks);
 	for (end = path + strlen(path); end > path && strchr(blanks, end[-1]); end--)
 		;
-	memcpy(shebang->line, path, (size_t)(end - path));
-	shebang->line[end - path] = 0;
+	memcpy(line->text, path, (size_t)(end - path));
+	line->text[end - path] = 0;
 	return true;
 }
 
-bool shebang_of(const struct shebang *shebang, const char *wrapper, const struct statx *self, const char *line,
-	struct refusal *refusal)
+bool line_read(struct line *line, int fd, struct refusal *refusal)
 {
-	const char *named = shebang->wrapper;
-	struct statx file;
+	char head[LINE_SIZE];
+	ssize_t length = pread(fd, head, sizeof head, 0);
 
-	if (*named != '/' || (strcmp(named, wrapper) != 0 &&
-				     !(file_look(&file, AT_FDCWD, named, 0) && file_same(&file, self))))
-		return refuse_about(refusal, LINE_WRAPPER, named, 0);
-	return !strcmp(shebang->line, line) || refuse(refusal, LINE_DIFFERS);
+	return length < 0 ? refuse(refusal, LINE_READ) : line_split(line, head, (size_t)length, refusal);
+}
+
+bool line_of(const struct line *line, const char *script, const char *executed, const char *called, struct refusal *refusal)
+{
+	struct statx self, named;
+
+	bool by_hand = strcmp(executed, script) != 0;
+
+	if (by_hand && !file_look(&self, AT_FDCWD, "/proc/self/exe", 0))
+		return refuse(refusal, CALL_SELF);
+	if (*line->wrapper != '/' ||
+		(by_hand && !(file_look(&named, AT_FDCWD, line->wrapper, 0) && file_same(&named, &self))))
+		return refuse_about(refusal, LINE_WRAPPER, line->wrapper, 0);
+	return !strcmp(line->text, called) || refuse(refusal, LINE_DIFFERS);
 }
 
 /* The next word of a text, which it cuts off; NULL at the end. */
-static char *cut(char **text, const char *separators)
+static char *word_cut(char **text, const char *separators)
 {
 	char *word = *text + strspn(*text, separators);
 
@@ -69,15 +79,15 @@ static char *cut(char **text, const char *separators)
 }
 
 /* Cuts NAME[,NAME...] up behind the names that are kept so far. */
-static bool names_keep(struct shebang *shebang, char *names, struct refusal *refusal)
+static bool names_keep(struct line *line, char *names, struct refusal *refusal)
 {
-	char **kept = shebang->kept, *name;
+	char **kept = line->kept, *name;
 
 	if (!names || !*names || *names == ',' || strstr(names, ",,") || names[strlen(names) - 1] == ',')
 		return refuse(refusal, LINE_ENV_NAME);
 	while (*kept)
 		kept++;
-	while ((name = cut(&names, ","))) {
+	while ((name = word_cut(&names, ","))) {
 		if (!environment_is_name(name))
 			return refuse(refusal, LINE_ENV_NAME);
 		if (environment_steers_loader(name))
@@ -88,136 +98,87 @@ static bool names_keep(struct shebang *shebang, char *names, struct refusal *ref
 	return true;
 }
 
-static bool is(const char *word, const char *one, const char *other)
+static bool word_is(const char *word, const char *one, const char *other)
 {
 	return !strcmp(word, one) || !strcmp(word, other);
 }
 
-void shebang_words(struct shebang *shebang)
+/* Options of the wrapper, up to the first word that is none; NULL where there is no such word. */
+static bool options_parse(struct line *line, char **rest, char **word, struct refusal *refusal)
 {
-	char *rest = strcpy(shebang->bytes, shebang->line), *word = shebang->wrapper;
+	while ((*word = word_cut(rest, blanks)) && **word == '-') {
+		bool joined = !strncmp(*word, "--env=", 6);
 
-	for (shebang->count = 0; word; word = cut(&rest, blanks))
-		shebang->words[shebang->count++] = word;
-	shebang->words[shebang->count] = NULL;
-}
-
-bool shebang_parse(struct shebang *shebang, struct refusal *refusal)
-{
-	char *rest = strcpy(shebang->bytes, shebang->line), *word;
-
-	shebang->contain = shebang->no_new_privs = false;
-	shebang->kept[0] = NULL;
-	while ((word = cut(&rest, blanks)) && *word == '-') {
-		bool joined = !strncmp(word, "--env=", 6);
-
-		if (is(word, "-c", "--contain"))
-			shebang->contain = true;
-		else if (is(word, "-n", "--no-new-privs"))
-			shebang->no_new_privs = true;
-		else if (!joined && !is(word, "-e", "--env"))
-			return refuse_about(refusal, LINE_OPTION, word, 0);
-		else if (!names_keep(shebang, joined ? word + 6 : cut(&rest, blanks), refusal))
+		if (word_is(*word, "-c", "--contain"))
+			line->contain = true;
+		else if (word_is(*word, "-n", "--no-new-privs"))
+			line->no_new_privs = true;
+		else if (word_is(*word, "-U", "--unproven"))
+			line->unproven = true;
+		else if (!joined && !word_is(*word, "-e", "--env"))
+			return refuse_about(refusal, LINE_OPTION, *word, 0);
+		else if (!names_keep(line, joined ? *word + 6 : word_cut(rest, blanks), refusal))
 			return false;
 	}
-	if (!word)
-		return refuse(refusal, LINE_INTERPRETER);
-
-	for (shebang->count = 0; word; word = cut(&rest, blanks))
-		shebang->words[shebang->count++] = word;
-	shebang->words[shebang->count] = NULL;
 	return true;
 }
 
-static const char *base(const char *path)
+/* NAME=VALUE: a name that the wrapper has no better use for. */
+static bool assignment_trust(char *word, struct refusal *refusal)
 {
-	const char *slash = strrchr(path, '/');
+	char *equal = strchr(word, '=');
+	bool name, loader, fixed;
 
-	return slash ? slash + 1 : path;
-}
-
-/* Is it called that, give or take a version? */
-static bool called(const char *path, const char *name)
-{
-	size_t length = strlen(name);
-
-	path = base(path);
-	return !strncmp(path, name, length) && !path[length + strspn(path + length, numbering)];
-}
-
-static bool has_word(const struct shebang *shebang, const char *word)
-{
-	for (size_t i = 1; i < shebang->count; i++)
-		if (!strcmp(shebang->words[i], word))
-			return true;
+	*equal = 0;
+	name = environment_is_name(word);
+	loader = environment_steers_loader(word);
+	fixed = environment_sets(word);
+	if (name && !loader && !fixed) {
+		*equal = '=';
+		return true;
+	}
+	refuse_about(refusal, !name ? LINE_VARIABLE_NAME : loader ? LINE_VARIABLE_LOADER : LINE_VARIABLE_SET, word, 0);
+	*equal = '=';
 	return false;
 }
 
-bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal)
+/* `env` is a word that people write; what it would do is done here, and it is never started. */
+static bool env_skip(char **rest, char **word, struct refusal *refusal)
 {
-	static const struct {
-		char name[8];
-		char closed[3][36]; /* any of these closes it */
-		enum reason reason;
-	} channels[] = {
-		{"node", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
-		{"nodejs", {"--disable-sigusr1", "--permission", "--experimental-permission"}, CHANNEL_NODE},
-		{"java", {"-XX:+DisableAttachMechanism"}, CHANNEL_JAVA},
-		{"java", {"-XX:+SuppressFatalErrorMessage"}, CHANNEL_JAVA_LOG},
-		{"make", {""}, CHANNEL_MAKE}, /* SHELL=PROGRAM, whatever stands before it */
-		{"gmake", {""}, CHANNEL_MAKE},
-		{"bmake", {""}, CHANNEL_MAKE},
-		{"R", {""}, CHANNEL_R}, /* --file=CODE, likewise */
-	};
+	static const char expanded[] = "\\\"'$";
+	const char *slash = strrchr(*word, '/');
 
-	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
-		bool named = called(real, channels[i].name), closed = false;
-
-		for (size_t j = 0; j < shebang->count; j++)
-			named |= called(shebang->words[j], channels[i].name);
-		for (size_t j = 0; j < 3 && *channels[i].closed[j]; j++)
-			closed |= has_word(shebang, channels[i].closed[j]);
-		if (named && !closed)
-			return refuse_about(refusal, channels[i].reason, channels[i].name, 0);
-	}
-	return true;
-}
-
-bool shebang_saves_on_signal(const struct shebang *shebang, const char *real)
-{
-	bool saves = called(real, "Rscript");
-
-	for (size_t i = 0; i < shebang->count; i++)
-		saves |= called(shebang->words[i], "Rscript");
-	return saves;
-}
-
-size_t shebang_behind_env(const struct shebang *shebang, size_t env)
-{
-	size_t at = env + 1;
-
-	while (at < shebang->count && (*shebang->words[at] == '-' || strchr(shebang->words[at], '=')))
-		at++;
-	return at;
-}
-
-bool shebang_ends_in_file_option(const struct shebang *shebang)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	const char *last = shebang->words[shebang->count - 1], *program = base(shebang->words[0]);
-	size_t length = strlen(last), end;
-
-	if (!strcmp(program, "env")) {
-		size_t behind = shebang_behind_env(shebang, 0);
-
-		program = base(behind < shebang->count ? shebang->words[behind] : last);
-	}
-	/* In a shell, whatever its version, -f takes no argument. */
-	for (end = strlen(program); end && strchr(numbering, program[end - 1]); end--)
-		;
-	if (end >= 2 && !strncmp(program + end - 2, "sh", 2))
-		return false;
-	if (!strcmp(last, "--file"))
+	if (strcmp(slash ? slash + 1 : *word, "env") != 0)
 		return true;
-	return length > 1 && *last == '-' && last[length - 1] == 'f' && strspn(last + 1, letters) == length - 1;
+	*word = word_cut(rest, blanks);
+	if (*word && !strcmp(*word, "-S")) {
+		*word = word_cut(rest, blanks);
+		/* These would not be themselves. */
+		if (*word && ((*word)[strcspn(*word, expanded)] || (*rest)[strcspn(*rest, expanded)]))
+			return refuse(refusal, LINE_ENV_QUOTES);
+	}
+	return !*word || **word != '-' || refuse_about(refusal, LINE_ENV_OPTION, *word, 0);
+}
+
+bool line_parse(struct line *line, struct refusal *refusal)
+{
+	char *rest = strcpy(line->bytes, line->text), *word, **assigned = line->assigned;
+
+	line->contain = line->no_new_privs = line->unproven = false;
+	line->kept[0] = NULL;
+	line->count = 0;
+	if (!options_parse(line, &rest, &word, refusal) || (word && !env_skip(&rest, &word, refusal)))
+		return false;
+	for (; word && *word != '/' && strchr(word, '='); word = word_cut(&rest, blanks)) {
+		if (!assignment_trust(word, refusal))
+			return false;
+		*assigned++ = word;
+	}
+	*assigned = NULL;
+	if (!word)
+		return refuse(refusal, LINE_INTERPRETER);
+	for (; word; word = word_cut(&rest, blanks))
+		line->words[line->count++] = word;
+	line->words[line->count] = NULL;
+	return true;
 }

@@ -1,55 +1,41 @@
-/* The rules "line" and "channel": a script's first line. Pure, but for shebang_of. */
+/* The rule "line": a script's first line. Pure, but for line_read and line_of. */
 #ifndef CAPWRAP_LINE_H
 #define CAPWRAP_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/stat.h>
 
 #include "refusal.h"
 
-#define SHEBANG_MAX 255                  /* bytes, with the newline: what every kernel from 5.1 on reads */
-#define WORDS_MAX (SHEBANG_MAX / 2 + 1) /* that fit there, and a NULL */
+#define LINE_SIZE 255                 /* bytes, with the newline: what every kernel from 5.1 on reads */
+#define WORDS_MAX (LINE_SIZE / 2 + 1) /* that fit there, and a NULL */
 
-struct shebang {
-	char wrapper[SHEBANG_MAX + 1]; /* the path behind #! */
-	char line[SHEBANG_MAX + 1];    /* what the kernel passes of the rest */
+struct line {
+	char wrapper[LINE_SIZE + 1]; /* the path behind #! */
+	char text[LINE_SIZE + 1];    /* what the kernel passes of the rest */
 
-	char bytes[SHEBANG_MAX + 1]; /* the line, cut into what follows */
+	char bytes[LINE_SIZE + 1]; /* the text, cut into what follows */
 	bool contain;
 	bool no_new_privs;
-	char *kept[WORDS_MAX];  /* names of --env */
-	char *words[WORDS_MAX]; /* the interpreter and its arguments */
-	size_t count;           /* of words */
+	bool unproven;
+	char *kept[WORDS_MAX];     /* names of --env */
+	char *assigned[WORDS_MAX]; /* NAME=VALUE */
+	char *words[WORDS_MAX];    /* the interpreter and its arguments */
+	size_t count;              /* of words */
 };
 
-/* Takes the first line of a file apart as the kernel does: its wrapper and its line. */
-bool shebang_split(struct shebang *shebang, const char *head, size_t length, struct refusal *refusal);
+/* Reads the first line of an open script. */
+bool line_read(struct line *line, int fd, struct refusal *refusal);
 
-/* Is it the first line of a script for this wrapper, by its path or its file, and the one that the kernel called it
- * with? */
-bool shebang_of(const struct shebang *shebang, const char *wrapper, const struct statx *self, const char *line,
-	struct refusal *refusal);
+/* Takes the first line of a file apart as the kernel does: its wrapper and its text. */
+bool line_split(struct line *line, const char *head, size_t length, struct refusal *refusal);
 
-/* Takes the line apart: LINE = [--env NAME[,NAME...]] [--contain] [--no-new-privs] INTERPRETER [ARG...] */
-bool shebang_parse(struct shebang *shebang, struct refusal *refusal);
+/* Does it name this very wrapper, and is it the line that the kernel called it with? Where the kernel was asked to
+ * execute the script itself, by the canonical path that it was found to have, this is the program that its first line
+ * names: nobody but root could have changed either since. Otherwise, as when called by hand, /proc tells. */
+bool line_of(const struct line *line, const char *script, const char *executed, const char *called, struct refusal *refusal);
 
-/* Takes the first line of another script apart: its program, and the line's words as if `env -S` split them. */
-void shebang_words(struct shebang *shebang);
-
-/* The program that `env` starts, as a number of the line's words: neither an option nor NAME=VALUE. `env` is the word
- * that is env; where it starts nothing, the count of words. */
-size_t shebang_behind_env(const struct shebang *shebang, size_t env);
-
-/* Does the interpreter, or what it is named to start, as in `env node`, let the caller in: other processes of the same
- * user while it runs, or by commands in the caller's arguments? `real` is its path without links. */
-bool shebang_channel(const struct shebang *shebang, const char *real, struct refusal *refusal);
-
-/* Does the interpreter answer signals with what it knows: SIGUSR1 and SIGUSR2 into the current folder, others to standard
- * error? They can be blocked. */
-bool shebang_saves_on_signal(const struct shebang *shebang, const char *real);
-
-/* Takes the interpreter the script for the argument of an option -f, so that what follows would be options again? */
-bool shebang_ends_in_file_option(const struct shebang *shebang);
+/* Takes the text apart: [OPTION...] [env [-S]] [NAME=VALUE...] INTERPRETER [ARG...] */
+bool line_parse(struct line *line, struct refusal *refusal);
 
 #endif

@@ -31,8 +31,8 @@ const char rule_names[RULES][12] = {
 	[RULE_LINE] = "line",
 	[RULE_GRANT] = "grant",
 	[RULE_INTERPRETER] = "interpreter",
+	[RULE_PROVEN] = "proven",
 	[RULE_CONTAIN] = "contain",
-	[RULE_CHANNEL] = "channel",
 	[RULE_CEILING] = "ceiling",
 	[RULE_EFFECT] = "effect",
 };

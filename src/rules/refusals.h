@@ -95,19 +95,37 @@ REFUSAL(LINE_DIFFERS, RULE_LINE, 125,
 	"run the script itself: %p")
 REFUSAL(LINE_OPTION, RULE_LINE, 125,
 	"its first line has the unknown option %o",
-	"use --env, --contain or --no-new-privs, and put options of the interpreter behind its name")
+	"use --env, --contain, --no-new-privs or --unproven, and put options of the interpreter behind its name")
 REFUSAL(LINE_ENV_NAME, RULE_LINE, 125,
 	"--env in its first line is not followed by names, joined by commas",
 	"put --env NAME or --env NAME,NAME there")
 REFUSAL(LINE_ENV_LOADER, RULE_LINE, 125,
 	"--env in its first line names %o, which steers the loader or the C library",
-	"take it out")
+	"remove it from --env")
+REFUSAL(LINE_ENV_OPTION, RULE_LINE, 125,
+	"env in its first line has %o, which is not done here",
+	"put no more than -S, NAME=VALUE and the interpreter behind env; --env NAME before it keeps a variable")
+REFUSAL(LINE_ENV_QUOTES, RULE_LINE, 125,
+	"env -S in its first line is followed by quotes, $ or a backslash, which mean nothing here",
+	"write words without them")
+REFUSAL(LINE_VARIABLE_NAME, RULE_LINE, 125,
+	"%o in its first line is no name of a variable",
+	"correct it, or put the interpreter's absolute path there")
+REFUSAL(LINE_VARIABLE_LOADER, RULE_LINE, 125,
+	"its first line sets %o, which steers the loader or the C library",
+	"remove it")
+REFUSAL(LINE_VARIABLE_SET, RULE_LINE, 125,
+	"its first line sets %o, which capwrap sets to keep the caller out",
+	"remove it, and set it in the script where that needs it")
 REFUSAL(LINE_INTERPRETER, RULE_LINE, 125,
 	"its first line names no interpreter",
 	"put one, such as python3, behind #!%w and its options")
 REFUSAL(GRANT_READ, RULE_GRANT, 125,
 	"its capabilities can't be read: %e",
 	"setcap -r %p && setcap cap_NAME=i %p")
+REFUSAL(GRANT_UNSUPPORTED, RULE_GRANT, 125,
+	"its file system has no file capabilities",
+	"install %p /usr/local/bin # and setcap it there")
 REFUSAL(GRANT_NONE, RULE_GRANT, 125,
 	"it has no inheritable capabilities (an edit takes them away)",
 	"setcap cap_NAME=i %p")
@@ -150,33 +168,33 @@ REFUSAL(INTERPRETER_SELF, RULE_INTERPRETER, 125,
 REFUSAL(INTERPRETER_SETID, RULE_INTERPRETER, 125,
 	"interpreter: %o is set-user-ID or set-group-ID",
 	"chmod ug-s %o")
+REFUSAL(INTERPRETER_PROGRAM, RULE_INTERPRETER, 125,
+	"interpreter: %o is not a program of this machine, but starts one, as scripts do",
+	"put the program that it starts into the first line")
 REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
 	"interpreter: %o has file capabilities other than inheritable ones that cover the grant",
 	"setcap -r %o # or: setcap %g=i %o")
-REFUSAL(INTERPRETER_ENV, RULE_INTERPRETER, 125,
-	"interpreter: %o may hide what env starts",
-	"put no more than -i, -S, NAME=VALUE and the program behind env")
 REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
 	"interpreter %o can't be executed: %e",
 	"file -L %o")
+REFUSAL(PROVEN_NEVER, RULE_PROVEN, 125,
+	"%o runs what its arguments name, and so the caller's",
+	"put the interpreter itself into the first line, and call %o from the script with fixed arguments")
+REFUSAL(PROVEN_UNKNOWN, RULE_PROVEN, 125,
+	"%o is not known to keep the caller out, by this name and its real one",
+	"use an interpreter of capwrap(1), INTERPRETERS, or put --unproven before it and answer for it yourself")
+REFUSAL(PROVEN_NEEDS, RULE_PROVEN, 125,
+	"its interpreter keeps the caller out only with %o",
+	"put that behind its name in the first line; capwrap(1), INTERPRETERS, has what that does")
+REFUSAL(PROVEN_OPTION, RULE_PROVEN, 125,
+	"its interpreter is not known to keep the caller out with %o",
+	"remove it, or put --unproven before the interpreter and answer for it yourself")
+REFUSAL(PROVEN_ABOVE, RULE_PROVEN, 125,
+	"others can put files into %o, where its interpreter looks for modules",
+	"install %p /usr/local/bin # and setcap it there")
 REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
 	"--contain needs an interpreter whose inheritable file capabilities cover the grant, and %o has none",
 	"setcap %g=i %o # or better a copy of it, named in the first line")
-REFUSAL(CHANNEL_NODE, RULE_CHANNEL, 125,
-	"%o opens a debugger to any process of the same user, on SIGUSR1",
-	"put --disable-sigusr1, or --permission (before Node 22 --experimental-permission) and what it may read, behind its name")
-REFUSAL(CHANNEL_JAVA, RULE_CHANNEL, 125,
-	"%o loads agents from any process of the same user",
-	"put -XX:+DisableAttachMechanism behind its name in the first line")
-REFUSAL(CHANNEL_JAVA_LOG, RULE_CHANNEL, 125,
-	"%o writes what it knows to the current folder when it is sent SIGSEGV",
-	"put -XX:+SuppressFatalErrorMessage behind its name in the first line")
-REFUSAL(CHANNEL_MAKE, RULE_CHANNEL, 125,
-	"%o runs commands from the caller's arguments, such as SHELL=PROGRAM",
-	"call it with fixed arguments from a script in another language")
-REFUSAL(CHANNEL_R, RULE_CHANNEL, 125,
-	"%o runs code from the caller's arguments, such as --file=CODE",
-	"put Rscript into the first line")
 REFUSAL(CEILING_NO_NEW_PRIVS, RULE_CEILING, 125,
 	"the wrapper did not get %g: no_new_privs is set",
 	"run it outside of what sets that, such as NoNewPrivileges= of systemd or a container")
@@ -204,6 +222,9 @@ REFUSAL(EFFECT_NOROOT, RULE_EFFECT, 125,
 REFUSAL(EFFECT_NO_NEW_PRIVS, RULE_EFFECT, 125,
 	"no_new_privs can't be set: %e",
 	"allow prctl in the seccomp filter")
+REFUSAL(EFFECT_SIGNALS, RULE_EFFECT, 125,
+	"signals can't be set: %e",
+	"allow rt_sigaction and rt_sigprocmask in the seccomp filter")
 REFUSAL(EFFECT_SETS, RULE_EFFECT, 125,
 	"the capability sets can't be set: %e",
 	"capsh --print shows securebits and bounding set")

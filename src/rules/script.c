@@ -113,13 +113,3 @@ bool script_executable(const struct script *script, struct refusal *refusal)
 		return refuse(refusal, EXECUTE_ERROR);
 	}
 }
-
-bool script_read(struct script *script, struct refusal *refusal)
-{
-	ssize_t length = pread(script->fd, script->head, sizeof script->head, 0);
-
-	if (length < 0)
-		return refuse(refusal, LINE_READ);
-	script->length = (size_t)length;
-	return true;
-}

@@ -3,21 +3,16 @@
 #define CAPWRAP_SCRIPT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "path.h"
 #include "refusal.h"
 
-#define SCRIPT_HEAD 256 /* what the kernel reads of it */
-
 struct script {
 	int fd; /* policy comes from here and from nowhere else */
-	size_t length;
-	char head[SCRIPT_HEAD];
 	struct path path; /* canonical: what the interpreter is handed */
 };
 
-/* These hold whatever the caller does with names, links and folders:
+/* These hold whatever the caller does with names, links and directories:
  *  - the path is resolved once; what is then walked, opened and handed on is the result;
  *  - every step of it is trusted (path.h), so the interpreter opens the very file that was judged;
  *  - line and grant are read through the descriptor, never by name. */
@@ -25,8 +20,5 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 
 /* May the caller execute it, by mode, mount and by nobody writing to it? */
 bool script_executable(const struct script *script, struct refusal *refusal);
-
-/* The first bytes of the file, for line.h. */
-bool script_read(struct script *script, struct refusal *refusal);
 
 #endif

@@ -1,6 +1,5 @@
-/* The environment: the caller's entries, and the names that a line keeps. The input is a byte, that many generated
- * entries of the allow-list where it is 224 or more, so that short inputs fill the table too; then names as --env has them, NUL, entries, each
- * ending in NUL. */
+/* The environment: the caller's entries, and what a line says of it. The input is what the line has behind --env=, names and
+ * NAME=VALUE with blanks between; NUL; entries, each ending in NUL. */
 #include <ctype.h>
 #include <regex.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 
 #define ENTRIES 4096
 
-static char generated[256][16];
+static const char modules[] = "PYTHONPATH=/modules";
 static const char *fixed[ENVIRONMENT_MAX];
 static size_t fixed_count;
 
@@ -22,12 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static char *const none[] = {NULL};
 
 	(void)argc, (void)argv;
-	for (size_t i = 0; i < COUNT(generated); i++) {
-		memcpy(generated[i], "LC_AA=C", 8);
-		generated[i][3] = (char)('A' + i / 16);
-		generated[i][4] = (char)('A' + i % 16);
-	}
-	environment_build(fixed, none, none);
+	environment_build(fixed, none, &(struct environment){.kept = none, .assigned = none, .modules = modules});
 	while (fixed[fixed_count])
 		fixed_count++;
 	return 0;
@@ -99,13 +93,15 @@ __attribute__((constructor)) static void locale_compile(void)
 
 static bool sane(const char *entry)
 {
-	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG"};
+	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "LC_ALL", "LC_ADDRESS",
+		"LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME",
+		"LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"};
 	const char *value = entry + name_length(entry) + 1;
-	bool zone = has_name(entry, "TZ"), allowed = zone || !memcmp(entry, "LC_", 3);
+	bool zone = has_name(entry, "TZ"), allowed = zone;
 
 	for (size_t i = 0; i < COUNT(plain); i++)
 		allowed |= has_name(entry, plain[i]);
-	if (!allowed || (zone && (*value == '/' || *value == ':' || strstr(value, ".."))))
+	if (!allowed || strlen(value) > 255 || (zone && (*value == '/' || *value == ':' || strstr(value, ".."))))
 		return false;
 	if (has_name(entry, "LANG") || !memcmp(entry, "LC_", 3))
 		return !regexec(&locale, value, 0, NULL, 0);
@@ -115,15 +111,20 @@ static bool sane(const char *entry)
 	return true;
 }
 
-/* The first entry of each name that may stay, then what is fixed. */
-static size_t expect(const char *expected[], char *const given[], char *const kept[])
+/* The last entry of each name that the line assigns, the caller's first of each that may stay, then what is fixed. */
+static size_t expect(const char *expected[], char *const given[], const struct line *line)
 {
 	static struct names names;
-	size_t count = 0;
+	size_t count = 0, assigned = 0;
 
 	memset(&names, 0, sizeof names);
+	while (line->assigned[assigned])
+		assigned++;
+	while (assigned--)
+		if (names_add(&names, line->assigned[assigned]))
+			expected[count++] = line->assigned[assigned];
 	for (; *given && count < ENVIRONMENT_MAX - 1 - fixed_count; given++) {
-		bool may_stay = name_length(*given) >= 0 && (kept_by_line(*given, kept) || sane(*given));
+		bool may_stay = name_length(*given) >= 0 && (kept_by_line(*given, line->kept) || sane(*given));
 
 		if (may_stay && names_add(&names, *given))
 			expected[count++] = *given;
@@ -137,7 +138,8 @@ static size_t expect(const char *expected[], char *const given[], char *const ke
 /* What holds by the manual alone. */
 static void check(const char *const built[], char *const kept[])
 {
-	static const char *const always[] = {"PATH", "HOME", "SHELL", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE"};
+	static const char *const always[] = {"PATH", "HOME", "SHELL", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE",
+		"PYTHONSAFEPATH", "PYTHONPATH"};
 	static struct names names;
 	size_t found = 0;
 
@@ -158,43 +160,39 @@ static void check(const char *const built[], char *const kept[])
 	assert(found == COUNT(always));
 }
 
-/* The names that a line with these behind --env keeps; none where it is refused. */
-static char **names_kept(struct shebang *shebang, const char *names)
+/* What a line with this behind --env= says; nothing where it is refused. */
+static void line_make(struct line *line, const char *text)
 {
 	static struct refusal refusal;
 
-	shebang->kept[0] = NULL;
-	if (strlen(names) < SHEBANG_MAX - 16 && !strpbrk(names, " \t")) {
-		strcpy(stpcpy(stpcpy(shebang->line, "--env="), names), " x");
-		if (!shebang_parse(shebang, &refusal))
-			shebang->kept[0] = NULL;
-	}
-	return shebang->kept;
+	line->kept[0] = line->assigned[0] = NULL;
+	if (strlen(text) >= LINE_SIZE - 16)
+		return;
+	strcpy(stpcpy(stpcpy(line->text, *text ? "--env=" : ""), text), " x");
+	if (!line_parse(line, &refusal))
+		line->kept[0] = line->assigned[0] = NULL;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct shebang shebang;
-	static char bytes[ENTRIES + 1], *given[ENTRIES + 257];
+	static struct line line;
+	static char bytes[ENTRIES + 1], *given[ENTRIES + 1];
 	static const char *built[ENVIRONMENT_MAX], *expected[ENVIRONMENT_MAX];
 	size_t count = 0, wanted;
-	char **kept;
 
-	if (size < 1 || size > ENTRIES)
+	if (size > ENTRIES)
 		return 0;
 	memcpy(bytes, data, size);
 	bytes[size] = 0;
-	kept = names_kept(&shebang, bytes + 1);
-	for (; data[0] >= 224 && count < data[0]; count++)
-		given[count] = generated[count];
-	for (char *at = bytes + 1 + strlen(bytes + 1) + 1; at < bytes + size; at += strlen(at) + 1)
+	line_make(&line, bytes);
+	for (char *at = bytes + strlen(bytes) + 1; at < bytes + size; at += strlen(at) + 1)
 		given[count++] = at;
 	given[count] = NULL;
 
 	memset(built, 0xa5, sizeof built);
-	environment_build(built, given, kept);
-	check(built, kept);
-	wanted = expect(expected, given, kept);
+	environment_build(built, given, &(struct environment){.kept = line.kept, .assigned = line.assigned, .modules = modules});
+	check(built, line.kept);
+	wanted = expect(expected, given, &line);
 	for (size_t i = 0; i < wanted; i++)
 		assert(built[i] == expected[i]);
 	assert(!built[wanted]);

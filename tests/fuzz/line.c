@@ -1,18 +1,21 @@
-/* The first line of a script. The bytes behind it stand for the real path of the interpreter. */
+/* The first line of a script. The bytes behind it stand for the real path of the interpreter, up to a newline, and for the
+ * path by which it was found. */
 #include <ctype.h>
 #include <string.h>
 
 #include "environment.h"
 #include "fuzz.h"
 #include "line.h"
+#include "proven.h"
 
 /* What the line says, by the other implementation. */
 struct expected {
 	enum reason reason; /* REASONS: none */
 	char wrapper[256], line[256], bytes[256];
 	bool contain, no_new_privs;
-	char *kept[256], *words[256];
-	size_t names, count;
+	bool unproven;
+	char *kept[256], *assigned[256], *words[256];
+	size_t names, assignments, count;
 };
 
 static bool blank(int byte)
@@ -81,6 +84,46 @@ static enum reason expect_names(struct expected *expected, char *names)
 	return REASONS;
 }
 
+static const char *without_directories(const char *path)
+{
+	while (strchr(path, '/'))
+		path = strchr(path, '/') + 1;
+	return path;
+}
+
+/* Behind the options: env, what it sets, the interpreter, its arguments. */
+static enum reason expect_program(struct expected *expected, char *all[], size_t count)
+{
+	size_t at = 0;
+
+	if (count && !strcmp(without_directories(all[0]), "env")) {
+		if (++at < count && !strcmp(all[at], "-S")) {
+			at++;
+			for (size_t i = at; i < count; i++)
+				if (strpbrk(all[i], "\\\"'$"))
+					return LINE_ENV_QUOTES;
+		}
+		if (at < count && all[at][0] == '-')
+			return LINE_ENV_OPTION;
+	}
+	for (; at < count && all[at][0] != '/' && strchr(all[at], '='); at++) {
+		char name[256];
+
+		strcpy(name, all[at]);
+		*strchr(name, '=') = 0;
+		if (!name_good(name))
+			return LINE_VARIABLE_NAME;
+		if (environment_steers_loader(name))
+			return LINE_VARIABLE_LOADER;
+		if (environment_sets(name))
+			return LINE_VARIABLE_SET;
+		expected->assigned[expected->assignments++] = all[at];
+	}
+	while (at < count)
+		expected->words[expected->count++] = all[at++];
+	return expected->count ? REASONS : LINE_INTERPRETER;
+}
+
 static enum reason expect_words(struct expected *expected)
 {
 	char *all[256], *save = NULL;
@@ -96,6 +139,8 @@ static enum reason expect_words(struct expected *expected)
 			expected->contain = true;
 		else if (!strcmp(all[at], "-n") || !strcmp(all[at], "--no-new-privs"))
 			expected->no_new_privs = true;
+		else if (!strcmp(all[at], "-U") || !strcmp(all[at], "--unproven"))
+			expected->unproven = true;
 		else if (!strncmp(all[at], "--env=", 6))
 			reason = expect_names(expected, all[at] + 6);
 		else if (strcmp(all[at], "-e") && strcmp(all[at], "--env"))
@@ -107,80 +152,36 @@ static enum reason expect_words(struct expected *expected)
 		if (reason != REASONS)
 			return reason;
 	}
-	while (at < count)
-		expected->words[expected->count++] = all[at++];
-	return expected->count ? REASONS : LINE_INTERPRETER;
+	return expect_program(expected, all + at, count - at);
 }
 
-static const char *without_folders(const char *path)
+/* What must hold of a line that is taken for proven: every word is an option, or belongs to the one before, and none makes
+ * the interpreter read code from elsewhere, or take the script's path for something else. */
+static void check_proven(const struct line *line, const struct proven *proven)
 {
-	while (strchr(path, '/'))
-		path = strchr(path, '/') + 1;
-	return path;
-}
+	size_t first = *proven->applet ? 2 : 1;
+	const char *last = line->words[line->count - 1];
+	bool shell = strstr(proven->names, "sh") || *proven->applet, plain = shell || !strncmp(proven->names, "python", 6);
 
-/* Does a file name without its folders and its version equal one of these? */
-static bool named(const char *path, const char *name)
-{
-	char base[4096];
-	size_t length;
+	for (size_t i = first; i < line->count; i++) {
+		const char *word = line->words[i], *before = line->words[i - 1];
+		char end = before[strlen(before) - 1];
 
-	strcpy(base, without_folders(path));
-	for (length = strlen(base); length && strchr("0123456789.-", base[length - 1]); length--)
-		base[length - 1] = 0;
-	return !strcmp(base, name);
-}
-
-/* A word that starts it and no word that closes it. */
-static bool channel_open(const struct shebang *shebang, const char *real)
-{
-	static const char *const never[] = {"make", "gmake", "bmake", "R"};
-	bool node = named(real, "node") || named(real, "nodejs"), node_closed = false;
-	bool java = named(real, "java"), attach = true, log = true, other = false;
-
-	for (size_t i = 0; i < COUNT(never); i++)
-		other |= named(real, never[i]);
-	for (size_t i = 0; i < shebang->count; i++) {
-		const char *word = shebang->words[i];
-
-		node |= named(word, "node") || named(word, "nodejs");
-		java |= named(word, "java");
-		for (size_t j = 0; j < COUNT(never); j++)
-			other |= named(word, never[j]);
-		if (!i)
+		if (i > first && before[0] == '-' && strchr("WXoFv", end) && before[1] != '-' && word[0] != '-')
 			continue;
-		node_closed |= !strcmp(word, "--disable-sigusr1") || !strcmp(word, "--permission") ||
-			!strcmp(word, "--experimental-permission");
-		attach &= strcmp(word, "-XX:+DisableAttachMechanism") != 0;
-		log &= strcmp(word, "-XX:+SuppressFatalErrorMessage") != 0;
+		if (i > first && (!strcmp(before, "--source") || !strcmp(before, "-encoding")))
+			continue;
+		if (i > first && before[0] == '-' && (end == 'F' || end == 'v' || end == 'W'))
+			continue;
+		assert(word[0] == '-' && word[1] && strcmp(word, "--"));
+		if (plain && word[1] != '-' && word[1] != 'W' && word[1] != 'X')
+			assert(!strpbrk(word + 1, shell ? "cislDmrtkn" : "cmixdhVv"));
 	}
-	return (node && !node_closed) || (java && (attach || log)) || other;
-}
-
-/* -f at the end of a bundle of letters, or --file, but for shells, whatever env sets before. */
-static bool ends_in_file_option(const struct shebang *shebang)
-{
-	const char *program = without_folders(shebang->words[0]), *last = shebang->words[shebang->count - 1];
-
-	if (shebang->count > 1 && !strcmp(program, "env")) {
-		size_t i = 1;
-
-		while (i + 1 < shebang->count && (shebang->words[i][0] == '-' || strstr(shebang->words[i], "=")))
-			i++;
-		program = without_folders(shebang->words[i]);
-	}
-	/* Behind "sh" there is a version at most. */
-	for (; *program; program++)
-		if (!strncmp(program, "sh", 2) && program[2 + strspn(program + 2, "-.0123456789")] == 0)
-			return false;
-	if (!strcmp(last, "--file"))
-		return true;
-	if (*last++ != '-' || !*last)
-		return false;
-	for (; last[1]; last++)
-		if (!isalpha((unsigned char)*last))
-			return false;
-	return *last == 'f';
+	/* It takes an argument, and there is none but the script. */
+	if (line->count > first && !*proven->last && last[1] != '-')
+		assert(strlen(last) > 2 || !strchr(shell ? "o" : "XcmeFv", last[1]));
+	if (*proven->last)
+		assert(last[strlen(last) - 1] == *proven->last && last[0] == '-');
 }
 
 static void equal(char *const given[], char *const wanted[], size_t count)
@@ -191,67 +192,83 @@ static void equal(char *const given[], char *const wanted[], size_t count)
 }
 
 /* Do all words lie in its own buffer, and end there? */
-static void within(const struct shebang *shebang, char *const words[])
+static void within(const struct line *line, char *const words[])
 {
 	for (size_t i = 0; words[i]; i++) {
 		assert(i < WORDS_MAX - 1);
-		assert(words[i] >= shebang->bytes && words[i] < shebang->bytes + sizeof shebang->bytes);
-		assert(memchr(words[i], 0, (size_t)(shebang->bytes + sizeof shebang->bytes - words[i])));
+		assert(words[i] >= line->bytes && words[i] < line->bytes + sizeof line->bytes);
+		assert(memchr(words[i], 0, (size_t)(line->bytes + sizeof line->bytes - words[i])));
 	}
 }
 
-static void check_words(struct shebang *shebang, struct expected *expected, const uint8_t *rest, size_t size)
+static void check_words(struct line *line, struct expected *expected, const uint8_t *rest, size_t size)
 {
-	char real[PATH_MAX];
+	static struct interpreter interpreter;
+	static struct path script;
 	struct refusal refusal = {.reason = REASONS};
+	const uint8_t *newline = memchr(rest, '\n', size);
+	size_t real = newline ? (size_t)(newline - rest) : size;
+	const struct proven *proven;
 
-	within(shebang, shebang->kept);
-	within(shebang, shebang->words);
-	for (size_t i = 0; shebang->kept[i]; i++)
-		assert(environment_is_name(shebang->kept[i]) && !environment_steers_loader(shebang->kept[i]) &&
-			strncmp(shebang->kept[i], "LD_", 3));
-	assert(shebang->contain == expected->contain && shebang->no_new_privs == expected->no_new_privs);
-	assert(shebang->count == expected->count && shebang->words[0][0] != '-');
-	equal(shebang->words, expected->words, expected->count);
-	equal(shebang->kept, expected->kept, expected->names);
+	within(line, line->kept);
+	within(line, line->assigned);
+	within(line, line->words);
+	for (size_t i = 0; line->kept[i]; i++)
+		assert(environment_is_name(line->kept[i]) && !environment_steers_loader(line->kept[i]) &&
+			strncmp(line->kept[i], "LD_", 3));
+	assert(line->contain == expected->contain && line->no_new_privs == expected->no_new_privs);
+	assert(line->count == expected->count);
+	equal(line->words, expected->words, expected->count);
+	equal(line->kept, expected->kept, expected->names);
 
-	size = size < sizeof real ? size : sizeof real - 1;
-	memcpy(real, rest, size);
-	real[size] = 0;
-	assert(shebang_channel(shebang, real, &refusal) == !channel_open(shebang, real));
+	assert(line->unproven == expected->unproven);
+	equal(line->assigned, expected->assigned, expected->assignments);
 
-	assert(shebang_ends_in_file_option(shebang) == ends_in_file_option(shebang));
+	if (real > 255 || size - real > 255)
+		return;
+	memcpy(interpreter.path.real, rest, real);
+	interpreter.path.real[real] = 0;
+	strcpy(interpreter.found, line->words[0]);
+	if (newline) {
+		memcpy(interpreter.found, newline + 1, size - real - 1);
+		interpreter.found[size - real - 1] = 0;
+	}
+	proven = proven_find(line, &interpreter);
+	if (proven_trust(proven, line, &interpreter, &script, &refusal) && !line->unproven) {
+		assert(proven);
+		check_proven(line, proven);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct shebang shebang;
+	static struct line line;
 	static struct expected expected;
 	static struct refusal refusal;
 	const uint8_t *newline;
 	enum reason reason;
 
-	memset(&shebang, 0xa5, sizeof shebang);
-	expected.names = expected.count = 0;
-	expected.contain = expected.no_new_privs = false;
+	memset(&line, 0xa5, sizeof line);
+	expected.names = expected.assignments = expected.count = 0;
+	expected.contain = expected.no_new_privs = expected.unproven = false;
 	reason = expect_line(&expected, data, size);
-	if (!shebang_split(&shebang, (const char *)data, size, &refusal)) {
+	if (!line_split(&line, (const char *)data, size, &refusal)) {
 		assert(refusal.reason == reason);
 		return 0;
 	}
 	assert(reason == REASONS);
-	assert(!strcmp(shebang.wrapper, expected.wrapper) && !strcmp(shebang.line, expected.line));
+	assert(!strcmp(line.wrapper, expected.wrapper) && !strcmp(line.text, expected.line));
 	newline = memchr(data, '\n', size);
-	assert(newline && newline < data + SHEBANG_MAX);
+	assert(newline && newline < data + LINE_SIZE);
 
 	reason = expect_words(&expected);
-	if (!shebang_parse(&shebang, &refusal)) {
+	if (!line_parse(&line, &refusal)) {
 		/* What steers the loader is for the environment's target to judge. */
 		assert(refusal.reason == LINE_ENV_LOADER || refusal.reason == reason);
 		assert(refusal.reason != LINE_ENV_LOADER || environment_steers_loader(refusal.object));
 		return 0;
 	}
 	assert(reason == REASONS);
-	check_words(&shebang, &expected, newline + 1, (size_t)(data + size - newline) - 1);
+	check_words(&line, &expected, newline + 1, (size_t)(data + size - newline) - 1);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <sys/capability.h>
 #include <unistd.h>
 
+#include "sets.h"
 #include "unit.h"
 
 #define TOP (UINT64_C(1) << 63)

@@ -1,6 +1,5 @@
 #include "interpreter.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #include "unit.h"
@@ -40,23 +39,25 @@ START_TEST(trusts)
 {
 	struct refusal refusal = {.reason = OK};
 	struct interpreter interpreter;
-	struct statx self;
 
-	ck_assert(file_look(&self, AT_FDCWD, "/proc/self/exe", 0));
 	ck_assert_int_eq(find(&interpreter, "sh"), OK);
-	ck_assert(interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(interpreter_trust(&interpreter, "/proc/self/exe", 1, &refusal));
 	ck_assert(!interpreter.file.present);
 	ck_assert(!interpreter_contains(&interpreter, 1, &refusal));
 	ck_assert_int_eq(refusal.reason, CONTAIN_UNCOVERED);
 	ck_assert_uint_eq(refusal.capabilities, 1);
 
-	ck_assert(file_look(&self, AT_FDCWD, interpreter.path.real, 0));
-	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(!interpreter_trust(&interpreter, interpreter.found, 1, &refusal));
+	ck_assert_int_eq(refusal.reason, INTERPRETER_SELF);
+	ck_assert(!interpreter_trust(&interpreter, "/absent", 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_SELF);
 
 	strcpy(interpreter.found, "/usr");
-	ck_assert(!interpreter_trust(&interpreter, &self, 1, &refusal));
+	ck_assert(!interpreter_trust(&interpreter, "/proc/self/exe", 1, &refusal));
 	ck_assert_int_eq(refusal.reason, INTERPRETER_TYPE);
+	strcpy(interpreter.found, "/usr/bin/ldd");
+	ck_assert(!interpreter_trust(&interpreter, "/proc/self/exe", 1, &refusal));
+	ck_assert_int_eq(refusal.reason, INTERPRETER_PROGRAM);
 }
 END_TEST
 
