@@ -25,7 +25,7 @@ INTERPRETER("busybox", "busybox", "sh", "-Caefuvx -o,pipefail " SHELL_OPTIONS, "
 /* SIGUSR1 opens a debugger to every process of the same user. */
 INTERPRETER("node nodejs node-#", "node nodejs node-#", "",
 	"- --disable-sigusr1 --permission --experimental-permission --allow-fs-read=* --allow-fs-write=* "
-	"--allow-child-process --allow-worker --no-warnings --no-deprecation --enable-source-maps --use-strict "
+	"--allow-child-process --allow-worker --no-warnings --no-deprecation --enable-source-maps --use-strict --inspect-port=* "
 	"--max-old-space-size=*", "",
 	"--disable-sigusr1|--permission|--experimental-permission", "", 0, true, "")
 INTERPRETER("lua lua5#", "lua lua5#", "", "-", "", "", "", 0, false, "")
@@ -43,5 +43,5 @@ INTERPRETER("expect", "expect", "", "-N", "f", "", "--", 0, false, "-n")
 /* It loads agents from any process of the same user, and writes what it knows to the current directory when it dies. What
  * is added keeps it from a file in /tmp, and from telling on SIGQUIT what it does. */
 INTERPRETER("java", "java", "",
-	"- -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source,# --enable-preview -ea -Xms* -Xmx* -Xss*", "",
+	"- -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source,# --enable-preview -ea -XX:-CreateCoredumpOnCrash -Xms* -Xmx* -Xss*", "",
 	"-XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage", "", 0, false, "-XX:-UsePerfData", "-Xrs")

@@ -50,7 +50,7 @@ class World:
         self.top = Path(tempfile.mkdtemp(prefix="capwrap-bench-", dir="/opt"))
         stack.callback(shutil.rmtree, self.top)
         self.top.chmod(0o755)
-        self.target = self.program("target", folder / "target")
+        self.target = self.program("bash", folder / "target")  # a name of the table of interpreters
         self.wrapper = self.program("capwrap", wrapper, "all=p")
         self.floor = self.program("floor", folder / "floor") if (folder / "floor").exists() else None
 
