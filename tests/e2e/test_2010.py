@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import OTHER, USER, bit
+from kit import OTHER, USER, bit
 
 READ = bit("cap_dac_read_search")
 

@@ -1,23 +1,12 @@
 """Attacks by what a caller passes: argv, and every variable by which an interpreter or the C library finds code."""
 
-import ctypes
 import os
 import struct
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, genuine, jobs
-from conftest import Result, World, bit
+from kit import GENUINE, GRANT, IMPORTS, PYTHON_FILE, Result, World, bit, executes, genuine, jobs
 
 # ---- argv
-
-
-def executes(*argv: object, environment: Sequence[object] = (), program: object):
-    """For preexec_fn: execve with just these arguments, of which there may be none, and this environment."""
-    words, variables = ((ctypes.c_char_p * (len(some) + 1))(*(os.fsencode(str(word)) for word in some), None)
-                        for some in (argv, environment))
-    return lambda: ctypes.CDLL(None).execve(os.fsencode(program), words, variables)
 
 
 def test_no_argv(world, attacker, beaten):
@@ -67,14 +56,13 @@ def test_huge_argv(world, count, size):
 # ---- the environment
 
 
-LIBRARY = f"lib/{Path('/usr/bin/python3').resolve().name}"
-COLOUR = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
+LIBRARY = f"lib/{PYTHON_FILE.name}"
 CLOSING = ["--disable-sigusr1", "--experimental-permission --allow-fs-read=* --allow-child-process"]
 CLOSED = next(options for options in CLOSING if World.run("/usr/bin/node", *options.split(), "-e", "0").code == 0)
 
 # By variable: the line, the script, and what makes it run the attacker's program EVIL, in the attacker's folder MINE.
 VARIABLES = {
-    "PYTHONPATH": ("python3", COLOUR, {"PYTHONPATH": "MINE"}),
+    "PYTHONPATH": ("python3", IMPORTS, {"PYTHONPATH": "MINE"}),
     "PYTHONHOME": ("python3", GENUINE, {"PYTHONHOME": "MINE"}),
     "PYTHONUSERBASE": ("python3", GENUINE, {"PYTHONUSERBASE": "MINE/base"}),
     "PYTHONWARNINGS": ("python3", GENUINE, {"PYTHONWARNINGS": "all:0:antigravity.x:0:0", "BROWSER": "EVIL"}),
@@ -185,7 +173,7 @@ def test_malformed_environment(world, attacker, entries):
     """CVE-2000-0824 (glibc's unsetenv): the variable that is looked at is not the one that counts."""
     attacker.writes(attacker.home / "colour.py")
     entries = [entry.replace("MINE", str(attacker.home)) for entry in entries]
-    naive, script = jobs(world, body=COLOUR)
+    naive, script = jobs(world, body=IMPORTS)
     attacker.wins(world.run("false", preexec_fn=executes(naive, program=naive, environment=entries)))
     genuine(world.run("false", preexec_fn=executes(script, program=script, environment=entries)))
     attacker.loses()

@@ -4,8 +4,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from attacks import FLIP, GENUINE, GRANT, TELL, genuine, held, holding, sysctl
-from conftest import Result, bit, four, grant
+from kit import FLIP, GENUINE, GRANT, TELL, Result, bit, four, genuine, grant, held, holding, sysctl
 
 # Stops what it runs at a moment of chance, turns a link elsewhere, and lets it go on.
 STOP = r"""

@@ -6,10 +6,8 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from attacks import GENUINE, GRANT, genuine, holding, jobs
-from conftest import USER
+from kit import GENUINE, GRANT, IMPORTS, USER, genuine, holding, jobs
 
-IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 

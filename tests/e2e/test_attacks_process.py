@@ -14,8 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, TELL, genuine, jobs, linux, sysctl
-from conftest import BUILD, OTHER, SETS, USER, Result, bit, bounding, sets_in
+from kit import (
+    BUILD,
+    GENUINE,
+    GRANT,
+    OTHER,
+    SETS,
+    TELL,
+    USER,
+    Result,
+    bit,
+    bounding,
+    genuine,
+    jobs,
+    linux,
+    sets_in,
+    sysctl,
+)
 
 # Goes on for as long as a test needs it.
 LASTING = GENUINE + "sys.stdout.flush()\nimport signal\nsignal.pause()\n"

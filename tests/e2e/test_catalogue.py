@@ -3,7 +3,7 @@
 import ast
 import re
 
-from conftest import SOURCE
+from kit import SOURCE
 
 HERE = SOURCE / "tests/e2e"
 LISTED = re.findall(r"^\|.*\| `(test_\w+)` \|$", (HERE / "CATALOGUE.md").read_text(), re.M)

@@ -9,22 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, SOURCE, USER, bit, bounding, last_cap
-
-CHECK = BUILD / "src/check/capwrap-check"
-STATUS = "import sys; sys.stdout.write(open('/proc/self/status').read())\n"
-FIELDS = ["path", "verdict", "rule", "reason", "fix", "capabilities", "starts", "interpreter", "command", "environment",
-          "may_run", "warnings"]
-
-
-def check(world, *paths, **more) -> list[dict]:
-    """The report of --json, as the unprivileged user."""
-    result = world.run(CHECK, "--json", *paths, **more)
-    assert result.err == "", result
-    reports = json.loads(result.out)
-    assert result.code == any(report["verdict"] == "refused" for report in reports), result
-    assert all(list(report) == FIELDS for report in reports)
-    return reports
+from kit import CHECK, FIELDS, SOURCE, STATUS, USER, bit, bounding, check, last_cap
 
 
 def python_copy(world, caps: str = "", name: str = "python-copy") -> Path:
@@ -585,5 +570,3 @@ def test_highest_capability_has_words(world):
     lines = re.findall(r"^  (?:gets)? +(cap_\w+): (.+)$", world.run(CHECK, script).text, re.M)
     assert len(lines) == len(caps)
     assert all(words != "newer than this program" for _, words in lines)
-
-

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, SOURCE, USER, bit
+from kit import BUILD, SOURCE, USER, bit
 
 PAGES = sorted((SOURCE / "man").glob("*.[1-8]"))
 

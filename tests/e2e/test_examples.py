@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import EXAMPLES, OTHER, USER
+from kit import EXAMPLES, OTHER, USER
 
 # Which user, in which group, an example is for.
 FOR = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import pytest
-from conftest import BUILD, USER, Result, World, bit, bounding, four, grant, sets_in
+from kit import BUILD, USER, Result, World, bit, bounding, four, grant, sets_in
 
 CAPS = "cap_kill,cap_net_raw"
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "KEPT": "a b", "PYTHONPATH": "/tmp", "LD_LIBRARY_PATH": "/tmp"}

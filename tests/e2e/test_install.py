@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, USER, bit, sets_in
-
-STATUS = "import sys; sys.stdout.write(open('/proc/self/status').read())\n"
+from kit import SOURCE, STATUS, USER, bit, sets_in
 
 
 def getcap(path: Path) -> str:

@@ -4,67 +4,31 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import bit, bounding, evil, four, grant, last_cap, names, sets_in
+from kit import (
+    AWK,
+    CSH,
+    GUILE,
+    LUA,
+    NODE,
+    PERL,
+    PHP,
+    PYTHON,
+    R,
+    RUBY,
+    SHELL,
+    TCL,
+    bit,
+    bounding,
+    evil,
+    four,
+    grant,
+    last_cap,
+    names,
+    sets_in,
+)
 
 GRANT = "cap_chown,cap_net_raw,cap_sys_admin"
 HOSTILE = ["-e", "--version", "-x", "-c", "-", "--", "--help", "-f", "x=1", "", "two words", "-i"]
-
-PYTHON = """
-import sys
-print(open("/proc/self/status").read())
-for word in sys.argv[1:]:
-    print(f"[{word}]")
-"""
-PERL = """
-open my $status, "<", "/proc/self/status";
-print <$status>, map {"[$_]\\n"} @ARGV;
-"""
-RUBY = """
-puts File.read("/proc/self/status")
-ARGV.each { |word| puts "[#{word}]" }
-"""
-SHELL = """
-while read -r line; do echo "$line"; done </proc/self/status
-for word; do printf '[%s]\\n' "$word"; done
-"""
-NODE = """
-console.log(require("fs").readFileSync("/proc/self/status", "utf8"));
-for (const word of process.argv.slice(2)) console.log(`[${word}]`);
-"""
-LUA = """
-print(io.open("/proc/self/status"):read("a"))
-for i = 1, #arg do print("[" .. arg[i] .. "]") end
-"""
-TCL = """
-puts [read [open /proc/self/status]]
-foreach word $argv {puts "\\[$word\\]"}
-"""
-AWK = """
-BEGIN {
-	while ((getline line <"/proc/self/status") > 0) print line
-	for (i = 1; i < ARGC; i++) print "[" ARGV[i] "]"
-}
-"""
-PHP = """
-<?php
-echo file_get_contents("/proc/self/status");
-foreach (array_slice($argv, 1) as $word) echo "[$word]\\n";
-"""
-GUILE = """!#
-(use-modules (ice-9 textual-ports))
-(display (call-with-input-file "/proc/self/status" get-string-all))
-(for-each (lambda (word) (format #t "[~a]~%" word)) (cdr (command-line)))
-"""
-CSH = """
-while ($#argv)
-	printf "[%s]\\n" "$1:q"
-	shift
-end
-"""
-R = """
-writeLines(readLines("/proc/self/status"))
-cat(sprintf("[%s]\\n", commandArgs(TRUE)), sep = "")
-"""
 
 
 def words_in(text: str) -> list[str]:

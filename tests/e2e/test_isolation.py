@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import SOURCE, USER, bit, sets_in
-from test_interpreters import AWK, CSH, GUILE, LUA, NODE, PERL, PHP, PYTHON, RUBY, SHELL, TCL, R
+from kit import AWK, CSH, GUILE, LUA, NODE, PERL, PHP, PYTHON, R, RUBY, SHELL, SOURCE, TCL, USER, bit, sets_in
 
 SED = "p\n"
 EXPECT = "puts [read [open /proc/self/status]]\n"

@@ -3,7 +3,6 @@ interpreter are, a script starts with the sets that the model has, or is refused
 
 import os
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -11,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, USER, World, bounding, remove_tree, sets_in
 from hypothesis import example, given, note, settings, strategies as st
+from kit import BUILD, USER, World, bounding, remove_tree, sets_in
 from model import VALID, Eperm, File, Process, Refused, Setup, run
 
 MACHINE = bounding()

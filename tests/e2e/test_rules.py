@@ -9,29 +9,29 @@ import subprocess
 import time
 
 import pytest
-from attacks import (
+from kit import (
     EMPTY_ARGV,
+    FLIP,
     GENUINE,
     GRANT,
     HOLD,
+    IMPORTS,
     OVERWRITE,
+    USER,
+    World,
+    acl,
+    bit,
     execve_check,
     filtered,
     fix_of,
     genuine,
     held,
     mend,
-    moved,
     mount,
+    moved,
 )
-from conftest import USER, World, bit
 
-IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 ROOM = "#" * 2000 + "\n"  # for an attacker's code to be written over
-
-
-def acl(path, *entries):
-    subprocess.run(["setfacl", "-m", ",".join(entries), str(path)], check=True)
 
 
 # ---- call
@@ -251,10 +251,7 @@ def test_path_becomes_a_link(world, attacker, refused):
     world.run("mkdir", above / "tools")
     attacker.writes(above / "tools/job", f"#!{world.wrapper} python3\n{attacker.code}")
     world.run("ln", "-s", world.top / "good", above / "link")
-    swaps = held(
-        "import ctypes, sys\nprint('on', flush=True)\nrename = ctypes.CDLL(None).renameat2\n"
-        "one, other = (path.encode() for path in sys.argv[1:])\n"
-        "while True:\n    rename(-100, one, -100, other, 2)", above / "tools", above / "link")
+    swaps = held(FLIP, above / "tools", above / "link")
     script, seen, end = above / "tools/job", set(), time.monotonic() + 20
     try:
         while "became a link" not in seen and time.monotonic() < end:

@@ -5,15 +5,9 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT
-from conftest import BUILD, USER, bit
-from test_check import check
-from test_rules_channel import NODE, WAIT
-
-PYTHON = Path("/usr/bin/python3").resolve()
+from kit import BUILD, GENUINE, GRANT, NODE_FILE, PYTHON_FILE, USER, bit, check
 
 
 def warnings(world, script) -> set[str]:
@@ -25,7 +19,7 @@ def test_sticky_above_node(world, attacker):
     above = world.folder("sticky", 0o1777)
     world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
     closing = next(line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
-                   if world.run(NODE, *line.split(), "-e", "0").code == 0)
+                   if world.run(NODE_FILE, *line.split(), "-e", "0").code == 0)
     script = world.script("sticky/app/job", f"node {closing}", "require('colours')\n")
     assert world.run(script).text == "genuine\n"
     attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
@@ -39,11 +33,11 @@ def test_sticky_above_python(world, attacker, kind):
     """Python looks for its library in every folder above itself, and for pyvenv.cfg in the one above its own."""
     above = world.folder("sticky", 0o1777)
     world.folder("sticky/bin")
-    tool = world.program("sticky/bin/python3", PYTHON, "")
+    tool = world.program("sticky/bin/python3", PYTHON_FILE, "")
     library = above if kind == "landmark" else attacker.home
     world.run("mkdir", library / "lib")
-    world.run("cp", "-r", f"/usr/lib/{PYTHON.name}", library / "lib")
-    attacker.writes(library / "lib" / PYTHON.name / "colorsys.py")
+    world.run("cp", "-r", f"/usr/lib/{PYTHON_FILE.name}", library / "lib")
+    attacker.writes(library / "lib" / PYTHON_FILE.name / "colorsys.py")
     if kind == "pyvenv.cfg":
         attacker.writes(above / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
     script = world.script("job", tool, "import colorsys\n" + GENUINE)
@@ -58,24 +52,6 @@ def test_perl_diamond(world, attacker):
     assert "perl-diamond" in warnings(world, script)
 
 
-def test_channel_env_link(world, refused):
-    """What env starts is looked at by name only: a link to node that is called otherwise opens the debugger."""
-    link = Path("/usr/local/bin/capwrap-test-js")
-    link.symlink_to(NODE)
-    try:
-        script = world.script("job", f"env {link.name} --inspect-port=0", WAIT)
-        refused(world.run(script), "CHANNEL_NODE", script)
-    finally:
-        link.unlink()
-
-
-def test_channel_script_of_node(world, refused):
-    """An interpreter that is itself a script for node, as tsx and ts-node are."""
-    tool = world.script("tool", "#!/usr/bin/node\n", WAIT, None)
-    script = world.script("job", tool, "")
-    refused(world.run(script), "CHANNEL_NODE", script)
-
-
 def test_interpreter_behind_env(world, attacker):
     """The program that env starts may belong to the user, where the same one named directly is refused."""
     script = world.script("job", f"env {attacker.program}", GENUINE)
@@ -86,7 +62,7 @@ def test_interpreter_behind_env(world, attacker):
 def test_interpreter_of_the_interpreter(world, attacker):
     """Nor is the interpreter of an interpreter that is a script looked at."""
     evil = attacker.home / "python"
-    shutil.copyfile(PYTHON, evil)
+    shutil.copyfile(PYTHON_FILE, evil)
     evil.chmod(0o755)
     os.chown(evil, USER, USER)
     tool = world.script("tool", f"#!{evil}\n", attacker.code, None)
@@ -99,7 +75,7 @@ def test_interpreter_of_the_interpreter(world, attacker):
 def test_every_program_on_the_way(world, attacker, head):
     """Through env and through scripts, however deep; and never from the current folder."""
     evil = attacker.home / "python3"
-    shutil.copyfile(PYTHON, evil)
+    shutil.copyfile(PYTHON_FILE, evil)
     evil.chmod(0o755)
     os.chown(evil, USER, USER)
     inner = world.script("inner", head.replace("PYTHON", str(evil)) + "\n", attacker.code, None)

@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from attacks import GRANT
-from conftest import BUILD, USER, bit, sets_in
+from kit import BUILD, GRANT, NODE_FILE, USER, bit, sets_in
 
-NODE = shutil.which("node", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
 WAIT = "console.log('genuine'); setTimeout(() => {}, 20000);\n"
 STATUS = "require('fs').readFileSync('/proc/self/status', 'utf8')"
 CLOSING = ["--disable-sigusr1", "--permission --allow-fs-read=*", "--experimental-permission --allow-fs-read=*"]
@@ -75,8 +73,8 @@ def signalled(world, process: subprocess.Popen) -> str:
 def lines(world) -> dict[str, str]:
     """The ways to call node; a link that tells the version, and one that tells nothing."""
     for name in ("node20", "javascript"):
-        (world.top / name).symlink_to(NODE)
-    return {"bare": "node", "env": "env node", "env -S": "env -S node", "absolute": NODE,
+        (world.top / name).symlink_to(NODE_FILE)
+    return {"bare": "node", "env": "env node", "env -S": "env -S node", "absolute": NODE_FILE,
             "version": str(world.top / "node20"), "env version": f"env {world.top}/node20",
             "link": str(world.top / "javascript")}
 
@@ -97,7 +95,7 @@ def test_channel_node(world, refused, kind):
 @pytest.mark.parametrize("closing", CLOSING)
 def test_channel_node_closed(world, line, closing):
     """With what capwrap asks for the same attack opens nothing; a node that does not know the option runs nothing."""
-    if world.run(NODE, *closing.split(), "-e", "0").code:
+    if world.run(NODE_FILE, *closing.split(), "-e", "0").code:
         result = world.run(world.script("job", f"{line} {closing}", WAIT))
         assert result.code == 9 and result.out == b"" and "bad option" in result.err, result
         return
@@ -115,6 +113,24 @@ def test_channel_node_options_of_the_caller(world):
     for closing in CLOSING:
         script = world.script("job", f"node {closing}", "console.log('genuine')")
         assert "ws://" not in world.run(script, env=env).err
+
+
+def test_channel_env_link(world, refused):
+    """What env starts is looked at by name only: a link to node that is called otherwise opens the debugger."""
+    link = Path("/usr/local/bin/capwrap-test-js")
+    link.symlink_to(NODE_FILE)
+    try:
+        script = world.script("job", f"env {link.name} --inspect-port=0", WAIT)
+        refused(world.run(script), "CHANNEL_NODE", script)
+    finally:
+        link.unlink()
+
+
+def test_channel_script_of_node(world, refused):
+    """An interpreter that is itself a script for node, as tsx and ts-node are."""
+    tool = world.script("tool", "#!/usr/bin/node\n", WAIT, None)
+    script = world.script("job", tool, "")
+    refused(world.run(script), "CHANNEL_NODE", script)
 
 
 def java_stand_in(world) -> Path:

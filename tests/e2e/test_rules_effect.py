@@ -7,18 +7,27 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, TRACE, filtered, genuine, jobs, mend, mount
-from conftest import SETS, SOURCE, USER, World, bit, bounding, last_cap
+from kit import (
+    AS_USER,
+    GENUINE,
+    GRANT,
+    SETS,
+    SOURCE,
+    TRACE,
+    World,
+    bit,
+    bounding,
+    filtered,
+    genuine,
+    jobs,
+    lacks,
+    last_cap,
+    mend,
+    mount,
+)
 
-AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
 CAPSH = shutil.which("capsh", path="/usr/sbin:/sbin:/usr/bin:/bin")
 OTHERS = "cap_chown,cap_dac_override,cap_kill"
-
-
-def lacks(result, caps=GRANT):
-    """What the naive wrapper does where the kernel gives it less: it runs the script without, and says nothing."""
-    assert result.code == 0 and result.text.startswith("genuine\n"), result
-    assert not result.sets["CapPrm"] & bit(caps), result
 
 
 # ---- ceiling: no attacks, but scripts that would run without what they were granted

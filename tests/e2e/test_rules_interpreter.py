@@ -3,24 +3,25 @@
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-from attacks import GENUINE, GRANT, fix_of, genuine, jobs, mend, mount
-from conftest import SETS, USER, World, bit
-
-PYTHON = Path("/usr/bin/python3").resolve()
-
-
-def acl(path, *entries):
-    subprocess.run(["setfacl", "-m", ",".join(entries), str(path)], check=True)
-
-
-def interpreter(world, name="bin/tool", caps=""):
-    """A copy of Python."""
-    (world.top / name).parent.mkdir(parents=True, exist_ok=True)
-    return world.program(name, PYTHON, caps)
-
+from kit import (
+    GENUINE,
+    GRANT,
+    PYTHON_FILE,
+    SETS,
+    USER,
+    World,
+    acl,
+    bit,
+    fix_of,
+    genuine,
+    interpreter,
+    jobs,
+    mend,
+    mount,
+    permitted_only,
+)
 
 # ---- interpreter
 
@@ -75,7 +76,7 @@ def test_interpreter_denied(world, refused):
 def test_interpreter_denied_by_name(machine, refused):
     """The first that is found counts, and not one behind it that the caller may execute."""
     for folder, mode in (("sbin", 0o700), ("bin", 0o755)):
-        machine.world.program(f"machine/usr/local/{folder}/tool", PYTHON, "").chmod(mode)
+        machine.world.program(f"machine/usr/local/{folder}/tool", PYTHON_FILE, "").chmod(mode)
     job = "/usr/local/bin/job"
     machine.world.script(f"machine{job}", "#!/usr/local/bin/capwrap tool\n", GENUINE)
     refused(machine.run(job), "INTERPRETER_DENIED", job)
@@ -101,7 +102,7 @@ def test_interpreter_overwritten(world, attacker, beaten, kind):
     naive, script = jobs(world, tool)
     attacker.wins(world.run(naive))
     result = beaten(world.run(script), name, script)
-    tool.write_bytes(PYTHON.read_bytes())
+    tool.write_bytes(PYTHON_FILE.read_bytes())
     if kind == "user":
         assert fix_of(result).startswith("put the path of one that root installed")
         os.chown(tool, 0, 0)
@@ -121,8 +122,8 @@ def test_interpreter_folder(world, attacker, beaten, kind):
     spoil(tool.parent)
     if kind == "sticky":
         world.run("mkdir", attacker.home / "lib")
-        world.run("cp", "-r", f"/usr/lib/{PYTHON.name}", attacker.home / "lib")
-        attacker.writes(attacker.home / "lib" / PYTHON.name / "colorsys.py")
+        world.run("cp", "-r", f"/usr/lib/{PYTHON_FILE.name}", attacker.home / "lib")
+        attacker.writes(attacker.home / "lib" / PYTHON_FILE.name / "colorsys.py")
         attacker.writes(tool.parent / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
     else:
         world.run("mv", tool, tool.with_name("old"))
@@ -134,7 +135,7 @@ def test_interpreter_folder(world, attacker, beaten, kind):
     if kind in ("sticky", "user"):
         assert fix_of(result).startswith("put the path of one that root installed")
         return
-    shutil.copyfile(PYTHON, tool)
+    shutil.copyfile(PYTHON_FILE, tool)
     os.chown(tool, 0, 0)
     mend(result)
     genuine(world.run(script))
@@ -242,12 +243,6 @@ def test_interpreter_capabilities(world, refused, caps, gives):
     permitted_only(world.run(script))
     subprocess.run(["sh", "-c", either], check=True)
     genuine(world.run(script))
-
-
-def permitted_only(result, caps=GRANT):
-    """The arrangement of an interpreter with =i: permitted, not effective, and not for child processes."""
-    assert result.code == 0 and result.text.startswith("genuine\n"), result
-    assert [result.sets[name] for name in SETS] == [bit(caps), bit(caps), 0, 0], result
 
 
 def test_interpreter_empty_attribute(world, refused):

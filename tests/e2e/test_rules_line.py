@@ -7,8 +7,7 @@ import struct
 import subprocess
 
 import pytest
-from attacks import GENUINE, GRANT, filtered, fix_of, genuine, mend
-from conftest import USER, bit
+from kit import GENUINE, GRANT, USER, bit, filtered, fix_of, genuine, mend
 
 NAMESPACE = ("unshare", "--user", "--map-root-user")
 SETCAP = shutil.which("setcap", path="/usr/sbin:/sbin:/usr/bin:/bin")

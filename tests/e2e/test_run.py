@@ -1,6 +1,5 @@
 """What a granted script gets, and what reaches it unchanged."""
 
-import ctypes
 import itertools
 import json
 import os
@@ -12,64 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, OTHER, SETS, USER, bit, bounding, four, grant
+from kit import BUILD, OTHER, REPORT, SETS, STATUS, USER, Seen, bit, bounding, executes, four, grant
 
-STATUS = "import sys; sys.stdout.write(open('/proc/self/status').read())\n"
 CAP = bit("cap_net_raw")
-
-# Tells what it was started with, byte by byte as Latin-1.
-REPORT = """
-import ctypes, json, os, resource, subprocess, sys
-
-def read(name):
-    return open(f"/proc/self/{name}", "rb").read().decode("latin-1")
-
-def child():
-    return subprocess.run(["/usr/bin/env", "-0"], stdout=subprocess.PIPE).stdout.decode("latin-1")
-
-umask = os.umask(0)
-os.umask(umask)
-json.dump({
-    "argv": read("cmdline").split("\\0")[:-1],
-    "environment": read("environ").split("\\0")[:-1],
-    "child": child().split("\\0")[:-1],
-    "status": read("status"),
-    "umask": umask,
-    "core": resource.getrlimit(resource.RLIMIT_CORE),
-    "securebits": ctypes.CDLL(None).prctl(27, 0, 0, 0, 0),
-    "open": [fd for fd in map(int, os.listdir("/proc/self/fd")) if os.path.exists(f"/proc/self/fd/{fd}")],
-}, sys.stdout)
-"""
-
-
-class Seen:
-    """What REPORT told."""
-
-    def __init__(self, result) -> None:
-        assert result.code == 0, result
-        self.__dict__ |= json.loads(result.out)
-        names_of = [entry.partition("=")[0] for entry in self.environment]
-        assert len(set(names_of)) == len(names_of), names_of
-        self.variables = dict(entry.split("=", 1) for entry in self.environment)
-
-
-@pytest.fixture
-def report(world):
-    """Runs a script with a line and a grant of cap_net_raw, and tells what it was started with."""
-
-    def run(line: str = "python3", argv: tuple = (), command: tuple = (), **more) -> Seen:
-        script = world.script("report", line, REPORT)
-        return Seen(world.run(*command, script, *argv, **more))
-
-    return run
-
-
-def raw_exec(path: Path, *argv: bytes, environment: list[bytes]):
-    """For preexec_fn: execve with an environment that no shell and no Python would pass."""
-    words = (ctypes.c_char_p * (len(argv) + 2))(os.fsencode(path), *argv, None)
-    entries = (ctypes.c_char_p * (len(environment) + 1))(*environment, None)
-    libc = ctypes.CDLL(None)
-    return lambda: libc.execve(os.fsencode(path), words, entries)
 
 
 # The grant
@@ -347,7 +291,7 @@ def test_env_wins_over_set_values(report, name):
 def test_odd_environment(world, given, kept):
     """Names twice, entries without a name or a value: each name comes once, what is malformed not at all."""
     script = world.script("report", "--env FOO python3", REPORT)
-    result = world.run("false", preexec_fn=raw_exec(script, environment=given))
+    result = world.run("false", preexec_fn=executes(script, program=script, environment=given))
     assert beyond_fixed(Seen(result)) == kept
 
 
