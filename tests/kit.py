@@ -115,7 +115,7 @@ class World:
     def __init__(self, top: Path) -> None:
         self.top = top
         self.wrapper = self.program("capwrap", BUILD / "src/capwrap/capwrap")
-        self.naive = self.program("naive", BUILD / "tests/e2e/naive")
+        self.naive = self.program("naive", BUILD / "tests/programs/naive")
 
     def program(self, name: str, source: Path, caps: str = "all=p") -> Path:
         target = self.top / name

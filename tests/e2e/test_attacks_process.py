@@ -84,7 +84,7 @@ def test_securebits(world, refused, bits):
     """CVE-2000-0506 (sendmail), where the caller decided what becomes of capabilities: keep_caps, no_setuid_fixup,
     noroot and no_cap_ambient_raise, and their locks. Naive gets less, and runs the script all the same."""
     naive, script = jobs(world)
-    launch = [BUILD / "tests/e2e/launch", USER, 0, 0, 0, f"{bounding():x}", f"{bits:x}", 0]
+    launch = [BUILD / "tests/programs/launch", USER, 0, 0, 0, f"{bounding():x}", f"{bits:x}", 0]
     result = world.run(*launch, script, uid=0)
     if bits & 0x40:
         assert world.run(*launch, naive, uid=0).sets["CapPrm"] == 0

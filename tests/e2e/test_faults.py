@@ -84,8 +84,8 @@ class Disturbed:
     def __init__(self, world: World, state: State) -> None:
         self.trace = world.top / "trace"
         wrapper = world.program("capwrap", BUILD / "src/capwrap/capwrap", state.ceiling)
-        world.program("status", BUILD / "tests/e2e/status", state.capabilities)
-        os.chown(world.program("evil", BUILD / "tests/e2e/status", caps=""), USER, USER)
+        world.program("status", BUILD / "tests/programs/status", state.capabilities)
+        os.chown(world.program("evil", BUILD / "tests/programs/status", caps=""), USER, USER)
         world.script("starts-status", f"#!{world.top}/status of-the-script\n", caps=None)
         world.script("starts-evil", f"#!{world.top}/evil\n", caps=None)
         (world.top / "link").symlink_to("starts-status")
@@ -95,7 +95,7 @@ class Disturbed:
             (world.top / "link-to-script").symlink_to(self.script)
             self.script = world.top / "link-to-script"
         shell = ["sh", "-c", 'exec "$@" <&-', "sh"] if state.closed else []
-        launch = [BUILD / "tests/e2e/launch", state.uid, "0", "0", "0", f"{bounding():x}", "0", "0"]
+        launch = [BUILD / "tests/programs/launch", state.uid, "0", "0", "0", f"{bounding():x}", "0", "0"]
         self.command = [str(word) for word in [*shell, *launch, self.script, *["argument"] * state.arguments]]
 
     def run(self, *options: str) -> subprocess.CompletedProcess:

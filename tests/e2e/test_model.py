@@ -15,7 +15,7 @@ from kit import BUILD, USER, World, bounding, remove_tree, sets_in
 from model import VALID, Eperm, File, Process, Refused, Setup, run
 
 MACHINE = bounding()
-LAUNCH = BUILD / "tests/e2e/launch"
+LAUNCH = BUILD / "tests/programs/launch"
 EVERY = (1 << 64) - 1
 
 # Names as libcap has them, numbers where it has none.
@@ -86,7 +86,7 @@ class Arena(World):
 
     def __init__(self, top: Path) -> None:
         super().__init__(top)
-        self.status = self.program("status", BUILD / "tests/e2e/status", caps="")
+        self.status = self.program("status", BUILD / "tests/programs/status", caps="")
         self.folder("bin")
         self.folder("nosuid")
         self.wrapper = self.program("bin/capwrap", BUILD / "src/capwrap/capwrap", caps="")

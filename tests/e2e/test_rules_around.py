@@ -199,7 +199,7 @@ def test_env_hides_no_program(world, refused, line):
 @pytest.mark.parametrize(("kind", "reason"), [("limit", "FILE_LIMIT"), ("unreadable", "INTERPRETER_STEP")])
 def test_interpreter_that_can_not_be_read(world, refused, kind, reason):
     """Where the wrapper can't see what a script of an interpreter starts, the kernel would start it all the same."""
-    evil = world.program("evil", BUILD / "tests/e2e/status", caps="")
+    evil = world.program("evil", BUILD / "tests/programs/status", caps="")
     os.chown(evil, USER, USER)
     tool = world.script("tool", f"#!{evil}\n", "", None, mode=0o711 if kind == "unreadable" else 0o755)
     limit = "ulimit -n 4; " if kind == "limit" else ""

@@ -196,7 +196,7 @@ def test_channel_java_attach(world, attacker, refused):
     if not shutil.which("javac"):
         return  # the stand-in above has to do
     library = attacker.home / "agent.so"
-    shutil.copyfile(BUILD / "tests/e2e/agent.so", library)
+    shutil.copyfile(BUILD / "tests/programs/agent.so", library)
     out = attacker.home / "out"
     body = ('public class Job { public static void main(String[] a) throws Exception {'
             ' System.out.println("genuine"); Thread.sleep(20000); } }\n')

@@ -370,7 +370,7 @@ KIB, MIB = 1 << 10, 1 << 20
 ])
 def test_low_limits(world, name, limits):
     """Under any limit that lets programs start at all, it is the exact grant or a plain refusal."""
-    show = world.program("show", BUILD / "tests/e2e/show", caps="")
+    show = world.program("show", BUILD / "tests/programs/show", caps="")
     script = world.script("script", str(show))
     outcomes = set()
     for size in limits:
