@@ -448,6 +448,7 @@ sys.stdin.readline()
 """
 
 HOLD = "import os, sys; os.open(sys.argv[1], os.O_WRONLY); print('open', flush=True); sys.stdin.readline()"
+ROOM = "#" * 2000 + "\n"  # for an attacker's code to be written over
 
 # Exchanges two names over and over, each time in one step.
 FLIP = """

@@ -87,14 +87,6 @@ def test_every_program_on_the_way(world, attacker, head):
         assert result.code in (125, 127) and result.err.startswith("capwrap: "), result
 
 
-def test_programs_without_end(world):
-    """Scripts that name each other neither hang nor crash it."""
-    for name, other in (("one", "two"), ("two", "one")):
-        world.script(name, f"#!{world.top}/{other}\n", "", None)
-    result = world.run(world.script("job", world.top / "one", ""))
-    assert result.code in (125, 126) and result.err.startswith("capwrap: "), result
-
-
 def test_java_class_path(world, attacker):
     """Java's class path is the current folder: a service named there runs before the script's own code."""
     if not shutil.which("javac"):
