@@ -53,14 +53,14 @@ def test_perl_diamond(world, attacker):
 
 
 def test_interpreter_behind_env(world, attacker):
-    """The program that env starts may belong to the user, where the same one named directly is refused."""
+    """The program that env starts is looked at as one that is named directly: the user's own does not run."""
     script = world.script("job", f"env {attacker.program}", GENUINE)
     world.run(script)
     attacker.loses()
 
 
 def test_interpreter_of_the_interpreter(world, attacker):
-    """Nor is the interpreter of an interpreter that is a script looked at."""
+    """So is the interpreter of an interpreter that is a script."""
     evil = attacker.home / "python"
     shutil.copyfile(PYTHON_FILE, evil)
     evil.chmod(0o755)

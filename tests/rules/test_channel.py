@@ -116,7 +116,7 @@ def test_channel_node_options_of_the_caller(world):
 
 
 def test_channel_env_link(world, refused):
-    """What env starts is looked at by name only: a link to node that is called otherwise opens the debugger."""
+    """What env starts is looked at behind its links: node by another name does not open its debugger either."""
     link = Path("/usr/local/bin/capwrap-test-js")
     link.symlink_to(NODE_FILE)
     try:
