@@ -1,0 +1,201 @@
+"""Attacks on what lies around an interpreter. Those that no rule can stop are shown, and capwrap-check warns of them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from kit import BUILD, GENUINE, GRANT, NODE_FILE, PYTHON_FILE, USER, bit, check
+
+
+def warnings(world, script) -> set[str]:
+    return {warning["code"] for report in check(world, script) for warning in report["warnings"]}
+
+
+def test_sticky_above_node(world, attacker):
+    """node looks for package.json in every folder above the script: one in a sticky folder replaces its modules."""
+    above = world.folder("sticky", 0o1777)
+    world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
+    closing = next(line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
+                   if world.run(NODE_FILE, *line.split(), "-e", "0").code == 0)
+    script = world.script("sticky/app/job", f"node {closing}", "require('colours')\n")
+    assert world.run(script).text == "genuine\n"
+    attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
+    attacker.writes(above / "evil.js", "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))\n")
+    assert world.run(script).sets["CapEff"]
+    assert "writable-folder" in warnings(world, script)
+
+
+@pytest.mark.parametrize("kind", ["landmark", "pyvenv.cfg"])
+def test_sticky_above_python(world, attacker, kind):
+    """Python looks for its library in every folder above itself, and for pyvenv.cfg in the one above its own."""
+    above = world.folder("sticky", 0o1777)
+    world.folder("sticky/bin")
+    tool = world.program("sticky/bin/python3", PYTHON_FILE, "")
+    library = above if kind == "landmark" else attacker.home
+    world.run("mkdir", library / "lib")
+    world.run("cp", "-r", f"/usr/lib/{PYTHON_FILE.name}", library / "lib")
+    attacker.writes(library / "lib" / PYTHON_FILE.name / "colorsys.py")
+    if kind == "pyvenv.cfg":
+        attacker.writes(above / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
+    script = world.script("job", tool, "import colorsys\n" + GENUINE)
+    attacker.wins(world.run(script))
+    assert "writable-folder" in warnings(world, script)
+
+
+def test_perl_diamond(world, attacker):
+    """perl opens what it is named by <> in a way that runs a command, without -T: a trait that needs a warning."""
+    script = world.script("job", "perl", "while (<>) { print }\n")
+    attacker.wins(world.run(script, f"{attacker.program}|"))
+    assert "perl-diamond" in warnings(world, script)
+
+
+def test_interpreter_behind_env(world, attacker):
+    """The program that env starts is looked at as one that is named directly: the user's own does not run."""
+    script = world.script("job", f"env {attacker.program}", GENUINE)
+    world.run(script)
+    attacker.loses()
+
+
+def test_interpreter_of_the_interpreter(world, attacker):
+    """So is the interpreter of an interpreter that is a script."""
+    evil = attacker.home / "python"
+    shutil.copyfile(PYTHON_FILE, evil)
+    evil.chmod(0o755)
+    os.chown(evil, USER, USER)
+    tool = world.script("tool", f"#!{evil}\n", attacker.code, None)
+    world.run(world.script("job", tool, ""))
+    attacker.loses()
+
+
+@pytest.mark.parametrize("head", ["#!PYTHON", "#! PYTHON -I", "#!/usr/bin/env PYTHON", "#!/usr/bin/env -S X=1 PYTHON -I",
+                                  "#!python3"])
+def test_every_program_on_the_way(world, attacker, head):
+    """Through env and through scripts, however deep; and never from the current folder."""
+    evil = attacker.home / "python3"
+    shutil.copyfile(PYTHON_FILE, evil)
+    evil.chmod(0o755)
+    os.chown(evil, USER, USER)
+    inner = world.script("inner", head.replace("PYTHON", str(evil)) + "\n", attacker.code, None)
+    outer = world.script("outer", f"#!/usr/bin/env {inner}\n", "", None)
+    for line in (inner, outer, f"env {outer}", f"env -i A=b {inner}"):
+        script = world.script("job", line, "")
+        result = world.run(script, cwd=attacker.home)
+        attacker.loses()
+        assert result.code in (125, 127) and result.err.startswith("capwrap: "), result
+
+
+def test_java_class_path(world, attacker):
+    """Java's class path is the current folder: a service named there runs before the script's own code."""
+    if not shutil.which("javac"):
+        return
+    (source := world.top / "Evil.java").write_text(JAVA)
+    services = attacker.home / "META-INF/services"
+    assert world.run("javac", "-d", attacker.home, source).code == 0
+    world.run("mkdir", "-p", services)
+    attacker.writes(services / "java.nio.file.spi.FileSystemProvider", "Evil\n")
+    body = 'public class Job { public static void main(String[] a) { System.out.println("genuine"); } }\n'
+    script = world.script("job", "java -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source 11", body)
+    result = world.run(script, cwd=attacker.home)
+    assert result.text == "genuine\n", result.sets["CapEff"]
+
+
+JAVA = """
+import java.net.URI; import java.nio.channels.*; import java.nio.file.*; import java.nio.file.attribute.*;
+import java.nio.file.spi.*; import java.util.*;
+public class Evil extends FileSystemProvider {
+  public Evil() {
+    try { System.out.print(new String(new java.io.FileInputStream("/proc/self/status").readAllBytes())); }
+    catch (Exception e) { }
+    Runtime.getRuntime().halt(0);
+  }
+  public String getScheme() { return "evil"; }
+  public FileSystem newFileSystem(URI u, Map<String, ?> e) { return null; }
+  public FileSystem getFileSystem(URI u) { return null; }
+  public Path getPath(URI u) { return null; }
+  public SeekableByteChannel newByteChannel(Path p, Set<? extends OpenOption> o, FileAttribute<?>... a) { return null; }
+  public DirectoryStream<Path> newDirectoryStream(Path d, DirectoryStream.Filter<? super Path> f) { return null; }
+  public void createDirectory(Path d, FileAttribute<?>... a) { }
+  public void delete(Path p) { }
+  public void copy(Path s, Path t, CopyOption... o) { }
+  public void move(Path s, Path t, CopyOption... o) { }
+  public boolean isSameFile(Path a, Path b) { return false; }
+  public boolean isHidden(Path p) { return false; }
+  public FileStore getFileStore(Path p) { return null; }
+  public void checkAccess(Path p, AccessMode... m) { }
+  public <V extends FileAttributeView> V getFileAttributeView(Path p, Class<V> t, LinkOption... o) { return null; }
+  public <A extends BasicFileAttributes> A readAttributes(Path p, Class<A> t, LinkOption... o) { return null; }
+  public Map<String, Object> readAttributes(Path p, String a, LinkOption... o) { return null; }
+  public void setAttribute(Path p, String a, Object v, LinkOption... o) { }
+}
+"""
+
+
+def told_after(world, script, number, **more) -> str:
+    """What a script in R tells that is sent a signal once it has told that it is genuine."""
+    process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], text=True, env={"PATH": "/usr/bin:/bin"},
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **more)
+    assert process.stdout.readline() == "genuine\n"
+    time.sleep(0.3)
+    world.run("kill", f"-{number}", process.pid)
+    return process.communicate(timeout=30)[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("line", ["Rscript", "env Rscript"])
+def test_r_saves_on_a_signal(world, attacker, number, line):
+    """R answers by writing its workspace to the current folder, which hands the caller what the script has read."""
+    body = "secret <- 1\ncat('genuine\\n')\nfor (i in 1:20) Sys.sleep(0.1)\ncat('end\\n')\n"
+    saved = attacker.home / ".RData"
+    for wrapper in (world.naive, world.wrapper):
+        script = world.script("job", line, body, wrapper=wrapper)
+        rest = told_after(world, script, number, cwd=attacker.home)
+        assert saved.exists() == (wrapper == world.naive), rest
+        saved.unlink(missing_ok=True)
+    assert rest == "end\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS])
+def test_r_tells_on_a_signal(world, number):
+    """R answers by printing what its functions were called with."""
+    body = ("wait <- function(secret) for (i in 1:20) Sys.sleep(0.1)\n"
+            "cat('genuine\\n')\nwait('the secret')\ncat('end\\n')\n")
+    for wrapper in (world.naive, world.wrapper):
+        script = world.script("job", "Rscript", body, wrapper=wrapper)
+        rest = told_after(world, script, number, cwd="/", stderr=subprocess.STDOUT)
+        assert ("the secret" in rest) == (wrapper == world.naive), rest
+    assert rest == "end\n"
+
+
+def test_r_by_another_name(world, attacker):
+    """A link to Rscript has its signals blocked, too."""
+    (world.top / "tool").symlink_to("/usr/bin/Rscript")
+    body = "for (line in readLines('/proc/self/status')) if (grepl('SigBlk', line)) cat(line)\n"
+    for line in (world.top / "tool", f"env {world.top}/tool"):
+        blocked = int(world.run(world.script("job", line, body)).text.split()[1], 16)
+        assert blocked >> (signal.SIGUSR1 - 1) & 1 and blocked >> (signal.SIGUSR2 - 1) & 1
+
+
+@pytest.mark.parametrize("line", [
+    "env -Snode", "env -SNODE", "env --split-string=NODE", "env -u X NODE", "env -uX NODE", "env -iSNODE", "env -C / NODE",
+    "env", "env -i X=1", "env -S X=1\\_NODE true", "env -S '${X}NODE'",
+])
+def test_env_hides_no_program(world, refused, line):
+    """Options of env that swallow words, or that env itself expands, would hide node from the rules."""
+    script = world.script("job", line.replace("NODE", "perl"), "")
+    refused(world.run(script), "INTERPRETER_ENV", script)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("limit", "FILE_LIMIT"), ("unreadable", "INTERPRETER_STEP")])
+def test_interpreter_that_can_not_be_read(world, refused, kind, reason):
+    """Where the wrapper can't see what a script of an interpreter starts, the kernel would start it all the same."""
+    evil = world.program("evil", BUILD / "tests/programs/status", caps="")
+    os.chown(evil, USER, USER)
+    tool = world.script("tool", f"#!{evil}\n", "", None, mode=0o711 if kind == "unreadable" else 0o755)
+    limit = "ulimit -n 4; " if kind == "limit" else ""
+    result = world.run("/bin/sh", "-c", f'{limit}exec "$0"', world.script("naive-job", tool, "", wrapper=world.naive))
+    assert result.sets["CapEff"] == bit(GRANT)
+    script = world.script("job", tool, "")
+    refused(world.run("/bin/sh", "-c", f'{limit}exec "$0"', script), reason, script)

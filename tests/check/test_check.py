@@ -1,0 +1,572 @@
+"""capwrap-check: it says what the wrapper does, in every state; and it says it well."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+from pathlib import Path
+
+import pytest
+from kit import CHECK, FIELDS, SOURCE, STATUS, USER, bit, bounding, check, last_cap
+
+
+def python_copy(world, caps: str = "", name: str = "python-copy") -> Path:
+    return world.program(f"lib/{name}", Path("/usr/bin/python3").resolve(), caps=caps) if world.folder("lib") else None
+
+
+# Each builds a state below a fresh world, and returns the script.
+
+
+def edited(world):
+    script = world.script("s", "python3", STATUS)
+    with open(script, "a") as file:
+        file.write("\n")
+    return script
+
+
+def their_folder(world):
+    script = world.script("theirs/s", "python3", STATUS)
+    os.chown(world.top / "theirs", USER, USER)
+    return script
+
+
+def writable_folder(world):
+    script = world.script("open/s", "python3", STATUS)
+    (world.top / "open").chmod(0o777)
+    return script
+
+
+def sticky_folder(world):
+    script = world.script("open/s", "python3", STATUS)
+    (world.top / "open").chmod(0o1777)
+    return script
+
+
+def above_sticky(world):
+    script = world.script("open/good/s", "python3", STATUS)
+    (world.top / "open").chmod(0o1777)
+    return script
+
+
+def by_link(world):
+    script = world.script("s", "python3", STATUS)
+    (world.top / "link").symlink_to(script)
+    return world.top / "link"
+
+
+def mounted(options: str):
+    def state(world):
+        folder = world.folder("mount")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "none", str(folder)], check=True)
+        return world.script("mount/s", "python3", STATUS)
+
+    return state
+
+
+def fifo(world):
+    os.mkfifo(world.top / "s", 0o755)
+    return world.top / "s"
+
+
+def namespaced(world):
+    script = world.script("s", "python3", STATUS, caps=None)
+    subprocess.run(["setcap", "-n", str(USER), "cap_net_raw=i", str(script)], check=True)
+    return script
+
+
+def interpreter(caps: str = "", mode: int = 0o755, uid: int = 0, options: str = ""):
+    def state(world):
+        copy = python_copy(world)
+        os.chown(copy, uid, uid)
+        copy.chmod(mode)
+        if caps:
+            world.setcap(caps, copy)
+        return world.script("s", f"{options} {copy}".strip(), STATUS)
+
+    return state
+
+
+def text_interpreter(world):
+    (world.folder("lib") / "text").write_text("no program\n")
+    (world.top / "lib/text").chmod(0o755)
+    return world.script("s", f"{world.top}/lib/text")
+
+
+def beyond_ceiling(world):
+    world.setcap("cap_kill=p", world.wrapper)
+    return world.script("s", "python3", STATUS)
+
+
+def unbound(world):
+    """A capability that no kernel here has."""
+    script = world.script("s", "python3", STATUS, caps=None)
+    value = (1 << 60).to_bytes(8, "little")
+    os.setxattr(script, "security.capability", b"".join(
+        [b"\0\0\0\2", bytes(4), value[:4], bytes(4), value[4:]]))
+    return script
+
+
+def no_wrapper(world):
+    return world.script("s", f"#!{world.top}/absent/capwrap python3\n", STATUS)
+
+
+def simple(line="python3", **more):
+    return lambda world: world.script("s", line, STATUS, **more)
+
+
+def raw(*parts: bytes, **more):
+    """A first line that begins with the wrapper's path, as bytes."""
+    return lambda world: world.script("s", b"#!" + os.fsencode(world.wrapper) + b"".join(parts), STATUS, **more)
+
+
+STATES = {
+    "granted": simple(),
+    "two capabilities": simple(caps="cap_net_raw,cap_kill=i"),
+    "effective flag": simple(caps="cap_net_raw=ei"),
+    "permitted too": simple(caps="cap_net_raw=ip"),
+    "permitted only": simple(caps="cap_net_raw=p"),
+    "ungranted": simple(caps=None),
+    "edited": edited,
+    "wrong owner": simple(uid=USER),
+    "group may write": simple(mode=0o775),
+    "all may write": simple(mode=0o757),
+    "not executable": simple(mode=0o644),
+    "not readable": simple(mode=0o711),
+    "their folder": their_folder,
+    "writable folder": writable_folder,
+    "sticky folder": sticky_folder,
+    "above a sticky folder": above_sticky,
+    "by link": by_link,
+    "absent": lambda world: world.top / "absent",
+    "fifo": fifo,
+    "nosuid": mounted("nosuid"),
+    "noexec": mounted("noexec"),
+    "namespaced": namespaced,
+    "no #!": lambda world: world.script("s", b"print()\n"),
+    "carriage return": raw(b" python3\r\n"),
+    "NUL": raw(b" pyth\0on3\n"),
+    "control byte": raw(b" python3\x1b\n"),
+    "no newline": lambda world: world.script("s", b"#!" + os.fsencode(world.wrapper) + b" python3"),
+    "too long": raw(b" python3 " + b"x" * 250 + b"\n"),
+    "no interpreter": raw(b" --contain\n"),
+    "no line": raw(b"\n"),
+    "unknown option": simple("--bogus python3"),
+    "env without names": simple("--env , python3"),
+    "env of the loader": simple("--env LD_PRELOAD python3"),
+    "interpreter absent": simple("nothing-like-it"),
+    "interpreter relative": simple("bin/python3"),
+    "interpreter absolute and absent": simple("/absent/python3"),
+    "interpreter a folder": simple("/usr/bin"),
+    "interpreter no program": text_interpreter,
+    "interpreter not executable": interpreter(mode=0o644),
+    "interpreter theirs": interpreter(uid=USER),
+    "interpreter writable": interpreter(mode=0o775),
+    "interpreter set-user-ID": interpreter(mode=0o4755),
+    "interpreter permitted": interpreter("cap_net_raw=p"),
+    "interpreter covers": interpreter("cap_net_raw=i"),
+    "interpreter covers, effective": interpreter("cap_net_raw=ei"),
+    "interpreter does not cover": interpreter("cap_kill=i"),
+    "contain": interpreter("cap_net_raw=i", options="--contain"),
+    "contain without": interpreter(options="--contain"),
+    "contain with less": interpreter("cap_kill=i", options="--contain"),
+    "node": lambda world: world.script("s", f"{world.program('node', Path('/bin/true'), caps='')}"),
+    "make": simple("make -f"),
+    "R": simple("env R --no-echo -f"),
+    "java": lambda world: world.script("s", f"{world.program('java', Path('/bin/true'), caps='')}"),
+    "the wrapper": lambda world: world.script("s", f"{world.wrapper} python3"),
+    "beyond the ceiling": beyond_ceiling,
+    "unknown capability": unbound,
+    "env python3": simple("env python3"),
+    "no-new-privs": simple("--no-new-privs python3"),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_it_says_what_the_wrapper_does(world, name):
+    """Verdict, reason and fix to the letter; and where it runs, the command, the sets and the environment."""
+    script = STATES[name](world)
+    line = ""
+    if script.is_file() and os.access(script, os.R_OK):
+        head = script.read_bytes()[:256].split(b"\n")[0].removeprefix(b"#!" + os.fsencode(world.wrapper))
+        line = os.fsdecode(head.split(b"\0")[0].strip(b" \t"))
+    real = world.run(world.wrapper, line, script)
+    (said,) = check(world, script)
+    if real.code in (125, 126, 127):
+        assert said["verdict"] == "refused", said
+        fix = said["fix"] if name != "no #!" else said["fix"].replace("/usr/local/bin/capwrap", str(world.wrapper))
+        assert real.err == f"capwrap: {script}: {said['reason']}; {fix}\n"
+        return
+    assert said["verdict"] == "runs", (said, real)
+    assert real.code == 0
+    if not real.out:
+        return
+    sets = real.sets
+    assert sum(bit(cap) for cap in said["capabilities"]) == sets["CapPrm"]
+    assert (said["starts"] == "effective") == (sets["CapEff"] == sets["CapPrm"])
+    assert said["interpreter"] == said["command"][0]
+
+
+@pytest.mark.parametrize("prefix, rule", [
+    (["setpriv", "--no-new-privs"], "ceiling"),
+    (["/usr/sbin/capsh", "--drop=cap_net_raw", f"--uid={USER}", "--", "-c", '"$@"', "sh"], "ceiling"),
+])
+def test_it_sees_its_own_confinement(world, prefix, rule):
+    """no_new_privs and the bounding set are those of the process that asks."""
+    script = world.script("s", "python3", STATUS)
+    uid = 0 if "capsh" in prefix[0] else USER
+    result = world.run(*prefix, CHECK, "--json", script, uid=uid)
+    (said,) = json.loads(result.out)
+    real = world.run(*prefix, script, uid=uid)
+    assert said["rule"] == rule
+    assert real.err == f"capwrap: {script}: {said['reason']}; {said['fix']}\n"
+
+
+def test_it_foretells_root(world):
+    """Run by root it speaks of root's run, which its own file capabilities do not cap."""
+    script = world.script("s", "python3", STATUS)
+    (said,) = check(world, script, uid=0)
+    assert said["verdict"] == "runs"
+    assert world.run(script, uid=0).sets["CapEff"] == bit("cap_net_raw")
+
+
+def test_command_and_environment_are_what_the_script_gets(world):
+    show = "import os, sys, json; print(json.dumps([sys.orig_argv, list(os.environ)]))\n"
+    script = world.script("s", "--env KEPT,ABSENT /usr/bin/python3 -B -S", show)
+    env = {"KEPT": "1", "TERM": "xterm", "TZ": "/bad", "OTHER": "1"}
+    (said,) = check(world, script, env=env)
+    argv, names = json.loads(world.run(script, env=env).out)
+    assert said["command"] == argv
+    # Python itself adds LC_CTYPE where there is no locale.
+    assert set(said["environment"]) == set(names) - {"LC_CTYPE"}
+    assert {"KEPT", "TERM"} < set(names)
+
+
+@pytest.mark.parametrize("mode, gid, text", [
+    (0o755, 0, "everyone"),
+    (0o750, 0, "the group root"),
+    (0o750, 54321, "the group 54321"),
+    (0o700, 0, "root"),
+])
+def test_who_may_run_it(world, mode, gid, text):
+    script = world.script("s", "python3", STATUS, mode=mode, caps=None)
+    os.chown(script, 0, gid)
+    world.setcap("cap_net_raw=i", script)
+    assert check(world, script, uid=0)[0]["may_run"] == text
+
+
+def test_access_control_list_is_told(world):
+    script = world.script("s", "python3", STATUS, mode=0o750)
+    subprocess.run(["setfacl", "-m", f"u:{USER}:rx", str(script)], check=True)
+    (said,) = check(world, script)
+    assert (said["verdict"], said["may_run"]) == ("runs", "the group root, and whom its access control list names")
+
+
+def warned(world, script) -> set[str]:
+    (said,) = check(world, script)
+    assert said["verdict"] == "runs", said
+    return {warning["code"] for warning in said["warnings"]}
+
+
+LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "cap_chown", "cap_fowner", "cap_sys_module",
+             "cap_sys_ptrace", "cap_sys_rawio", "cap_setfcap", "cap_setpcap", "cap_bpf", "cap_mknod"]
+
+
+@pytest.mark.parametrize("line, body, code", [
+    ("python3 -i", "", "python-option"),
+    ("python3 -m", "", "python-option"),
+    ("python3 -Im", "", "python-option"),
+    ("python3 -c", "", "python-option"),
+    ("env python3 -", "", "python-option"),
+    ("python3 -I -Xdev -Wignore", "", None),
+    ("--env HOME python3", "", "env-home"),
+    ("--env PYTHONPATH python3", "", "env-code"),
+    ("--env PATH sh", "", "env-code"),
+    ("--env EDITION,COLOUR sh", "", None),
+    ("bash", "cat <<EOF\nx\nEOF\n", "here-document"),
+    ("python3", "import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n", "python-forkserver"),
+    ("bash", "cat <<-'EOF'\nx\nEOF\n", "here-document"),
+    ("bash", "cat <<<word; x=$((1 << 3))\n", None),
+    ("dash", "cat <<EOF\nx\nEOF\n", None),
+    ("lua5.4", "", "current-folder"),
+    ("php", "", "current-folder"),
+    ("perl", "", None),
+    ("perl", "print while <>;\n", "perl-diamond"),
+    ("perl", "print while <ARGV>;\n", "perl-diamond"),
+    ("perl", "print while <<>>; print <STDIN>;\n", None),
+    ("awk -f", "", "caller-variables"),
+    ("awk -f", "", "current-folder"),
+    ("gawk -E", "", None),
+    ("sed -f", "", None),
+    ("python3", "", None),
+])
+def test_warnings_of_the_line(world, line, body, code):
+    codes = warned(world, world.script("s", line, body))
+    assert code in codes if code else codes == set()
+
+
+@pytest.mark.parametrize("cap", LIKE_ROOT)
+def test_warning_of_what_is_root(world, cap):
+    script = world.script("s", "python3", STATUS, caps=f"{cap}=i")
+    if bounding() >> (bit(cap).bit_length() - 1) & 1:
+        assert warned(world, script) == {"root-in-all-but-name"}
+    else:
+        assert check(world, script)[0]["rule"] == "ceiling"
+
+
+def test_no_warning_of_what_is_not(world):
+    assert warned(world, world.script("s", "python3", STATUS, caps="cap_net_raw,cap_net_bind_service=i")) == set()
+
+
+def test_warning_of_a_folder_above(world):
+    assert warned(world, above_sticky(world)) == {"writable-folder"}
+
+
+def test_warning_of_a_launcher(world):
+    launcher = world.script("lib/launcher", "#!/bin/sh\n", 'exec sh "$@"\n', caps=None)
+    assert warned(world, world.script("s", str(launcher))) == {"launcher"}
+
+
+def test_warning_of_a_wrapper_that_is_theirs(world):
+    script = world.script("s", "python3", STATUS)
+    assert warned(world, script) == set()
+    os.chown(world.wrapper, USER, USER)
+    world.setcap("all=p", world.wrapper)
+    assert warned(world, script) == {"wrapper"}
+
+
+def test_wrapper_that_may_not_be_executed(world):
+    """The kernel says no before the wrapper can."""
+    script = world.script("s", "python3", STATUS)
+    world.wrapper.chmod(0o750)
+    (said,) = check(world, script)
+    assert said["rule"] == "interpreter" and str(world.wrapper) in said["reason"]
+    with pytest.raises(PermissionError):
+        world.run(script)
+
+
+def test_manual_explains_every_warning_and_field():
+    manual = (SOURCE / "man/capwrap-check.8").read_text()
+    codes = set(re.findall(r'add\(warnings, "([a-z-]+)"', (SOURCE / "src/check/warn.c").read_text()))
+    assert codes == set(re.findall(r"^\.It Cm ([a-z-]+)$", manual, re.M))
+    assert FIELDS == re.findall(r"^\.It Li ([a-z_]+)$", manual, re.M)
+
+
+def test_recursive_finds_granted_scripts_and_stale_grants(world):
+    """Granted scripts, and what has capabilities and no line for capwrap; not programs, not links, not the plain."""
+    tree = world.folder("tree")
+    good = world.script("tree/a/good", "python3", STATUS)
+    bad = world.script("tree/a/bad", "python3", STATUS, caps="cap_net_raw=p")
+    stale = world.script("tree/stale", "#!/usr/bin/python3\n", STATUS)
+    text = world.script("tree/text", b"nothing\n")
+    world.script("tree/plain", "python3", STATUS, caps=None)
+    world.program("tree/program", Path("/bin/true"), caps="cap_net_raw=ei")
+    world.folder("elsewhere")
+    world.script("elsewhere/other", "python3", STATUS)
+    (tree / "link").symlink_to(world.top / "elsewhere")
+    (tree / "link-to-good").symlink_to(good)
+    found = {report["path"]: report for report in check(world, "-r", tree)}
+    assert set(found) == {str(path) for path in (good, bad, stale, text)}
+    assert found[str(good)]["verdict"] == "runs"
+    assert found[str(bad)]["rule"] == "grant"
+    codes = {path: [warning["code"] for warning in report["warnings"]] for path, report in found.items()}
+    assert codes == {str(good): [], str(bad): [], str(stale): ["stale-grant"], str(text): ["stale-grant"]}
+    assert found[str(stale)]["rule"] == found[str(text)]["rule"] == "line"
+
+
+def test_recursive_survives_what_it_cannot_read(world):
+    world.script("tree/good", "python3", STATUS)
+    world.folder("tree/closed", 0o700)
+    world.folder("tree/closed2", 0o700)
+    result = world.run(CHECK, "-r", world.top / "tree")
+    assert result.code == 0, result
+    assert result.text.splitlines()[-1] == "1 script: 1 runs, 0 refused; 1 file seen, 2 folders could not be read"
+    assert "cap_net_raw" in result.text
+
+
+def test_recursive_survives_depth_and_odd_names(world):
+    """Deeper than any path may be; names with newlines and escapes; a name that is not UTF-8."""
+    tree = world.folder("tree")
+    names = ["new\nline", "esc\x1b[31m", "quo'te \"x\"", os.fsdecode(b"latin-\xe4")]
+    for name in names:
+        world.script(f"tree/{name}/s", "python3", STATUS)
+    here = os.open(tree, os.O_RDONLY)
+    for _ in range(60):
+        os.mkdir("d" * 100, dir_fd=here)
+        below = os.open("d" * 100, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    found = check(world, "-r", tree)
+    assert {report["path"] for report in found} == {f"{tree}/{name}/s" for name in names}
+    assert all(report["verdict"] == "runs" for report in found)
+    plain = world.run(CHECK, "-r", tree)
+    assert "\x1b" not in plain.text and "esc\\x1b[31m" in plain.text and "new\\x0aline" in plain.text
+    full = world.run(CHECK, tree / names[1] / "s")
+    assert "\x1b" not in full.text
+    subprocess.run(["rm", "-rf", str(tree)], check=True)
+
+
+def test_json_is_utf8_and_ascii_controls_are_escaped(world):
+    script = world.script(os.fsdecode(b"\xe4\xc3\xa4\x01\"\\"), "python3", STATUS)
+    result = world.run(CHECK, "--json", script)
+    (said,) = json.loads(result.out.decode())
+    assert os.fsencode(said["path"]) == os.fsencode(script)
+    assert b"\x01" not in result.out and b"\xe4\xc3" not in result.out
+
+
+@pytest.mark.parametrize("arguments, code, text", [
+    ([], 2, "no file is named"),
+    (["--bogus"], 2, "see capwrap-check --help"),
+    (["/etc"], 2, "/etc: is a folder; capwrap-check -r walks it"),
+    (["-r", "/absent"], 1, ""),
+    (["/etc/passwd"], 1, ""),
+    (["/absent"], 1, ""),
+    (["/dev/null"], 1, ""),
+])
+def test_bad_input(world, arguments, code, text):
+    result = world.run(CHECK, *arguments)
+    assert result.code == code, result
+    assert text in result.err and result.err.count("\n") == bool(text) + (text == "see capwrap-check --help")
+
+
+def test_help_version_and_full_output(world):
+    assert world.run(CHECK, "--help").code == 0
+    assert re.fullmatch(r"capwrap-check \d+\.\d+\.\d+\n", world.run(CHECK, "--version").text)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([CHECK, "--help"], stdout=full)
+        assert done.returncode == 2
+        done = subprocess.run([CHECK, "/bin/sh"], stdout=full, stderr=subprocess.DEVNULL)
+        assert done.returncode == 2
+
+
+def in_terminal(argv: list, env: dict[str, str]) -> str:
+    """What a command prints on a terminal, by its standard output and error."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([str(arg) for arg in argv], stdout=follower, stderr=follower, env=env, cwd="/",
+                               stdin=subprocess.DEVNULL)
+    os.close(follower)
+    said = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        said += part
+    os.close(leader)
+    process.wait()
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_colour_only_on_a_terminal(world):
+    """The offending step is red; NO_COLOR and a pipe are plain."""
+    script = writable_folder(world)
+    coloured = in_terminal([CHECK, script], {"TERM": "xterm"})
+    (marked,) = [line for line in coloured.splitlines() if "<--" in line]
+    assert "\033[1;31m" in marked and "`- open" in marked and "drwxrwxrwx" in marked
+    assert "\033" not in in_terminal([CHECK, script], {"TERM": "xterm", "NO_COLOR": "1"})
+    assert "\033" not in in_terminal([CHECK, script], {"TERM": "dumb"})
+    assert "\033" in in_terminal([CHECK, script], {"TERM": "xterm", "NO_COLOR": ""})
+    assert "\033" not in world.run(CHECK, script).text
+
+
+def test_tree_marks_the_interpreter(world):
+    script = interpreter(mode=0o775)(world)
+    report = world.run(CHECK, script).text
+    (marked,) = [line for line in report.splitlines() if "<--" in line]
+    assert "python-copy" in marked and "-rwxrwxr-x" in marked
+
+
+def test_summary_of_several(world):
+    script = world.script("s", "python3", STATUS)
+    report = world.run(CHECK, script, world.top / "absent", script)
+    assert report.code == 1
+    assert report.text.splitlines()[-1] == "3 scripts: 2 run, 1 refused"
+    assert not world.run(CHECK, script).text.splitlines()[-1].startswith("1 script")
+
+
+def test_fix_is_ready_to_paste(world):
+    """Names that a shell would take apart are quoted; the command mends what it was printed for."""
+    script = world.script("a b'$(touch x)/s", "python3", STATUS)
+    script.parent.chmod(0o777)
+    (said,) = check(world, script)
+    subprocess.run(["bash", "-c", said["fix"]], check=True, cwd=world.top)
+    assert not (world.top / "x").exists()
+    assert check(world, script)[0]["verdict"] == "runs"
+
+
+def test_progress_on_a_terminal_only(world):
+    """A walk of more than a second tells where it is, and wipes that away."""
+    tree = world.folder("tree")
+    world.script("tree/zz/s", "python3", STATUS)
+    slow = world.top / "slow"
+    subprocess.run(["mkfifo", str(slow)], check=True)
+    for i in range(300):
+        (tree / f"f{i}").mkdir()
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=getdents64", "-e",
+                                "inject=getdents64:delay_exit=10000", CHECK, "-r", tree],
+                               stdout=subprocess.PIPE, stderr=follower, stdin=subprocess.DEVNULL)
+    os.close(follower)
+    said = b""
+    while select.select([leader], [], [], 60)[0]:
+        try:
+            said += os.read(leader, 65536)
+        except OSError:
+            break
+    out = process.communicate()[0].decode()
+    os.close(leader)
+    assert re.search(rb"\d+ files, ", said) and said.endswith(b"\r\x1b[K")
+    assert "runs" in out and "files, " not in out.splitlines()[0]
+    assert "files, " not in world.run(CHECK, "-r", tree).err
+
+
+def test_unprivileged(world):
+    """It is installed without capabilities and without set-user-ID, and its manual and completions with it."""
+    build = world.top / "build"
+    subprocess.run(["meson", "setup", build, SOURCE, "-Dtests=false", f"--prefix={world.top}/prefix"], check=True,
+                   capture_output=True)
+    subprocess.run(["meson", "install", "-C", build], check=True, capture_output=True)
+    program = world.top / "prefix/bin/capwrap-check"
+    assert program.stat().st_mode & 0o7777 == 0o755
+    assert "security.capability" not in os.listxattr(program)
+    for path in ("man/man8/capwrap-check.8", "bash-completion/completions/capwrap-check",
+                 "zsh/site-functions/_capwrap-check"):
+        assert (world.top / "prefix/share" / path).exists(), path
+
+
+def complete(words: str) -> list[str]:
+    """What bash offers behind these words."""
+    source = SOURCE / "src/check/capwrap-check.bash"
+    code = f"""
+        source {source}
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
+        _capwrap_check
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_bash_completion():
+    assert set(complete("capwrap-check --")) == {"--recursive", "--json", "--help", "--version"}
+    assert complete("capwrap-check --j") == ["--json"]
+    assert "/etc/passwd" in complete("capwrap-check /etc/passw")
+
+
+def test_zsh_completion_is_well_formed():
+    source = (SOURCE / "src/check/_capwrap-check").read_text()
+    subprocess.run(["zsh", "-n", SOURCE / "src/check/_capwrap-check"], check=True)
+    for option in ("--recursive", "--json", "--help", "--version"):
+        assert option in source
+
+
+def test_highest_capability_has_words(world):
+    """Every capability of this kernel is explained."""
+    caps = [cap for cap in range(last_cap() + 1) if bounding() >> cap & 1]
+    script = world.script("s", "python3", STATUS, caps=f"{','.join(map(str, caps))}=i")
+    lines = re.findall(r"^  (?:gets)? +(cap_\w+): (.+)$", world.run(CHECK, script).text, re.M)
+    assert len(lines) == len(caps)
+    assert all(words != "newer than this program" for _, words in lines)

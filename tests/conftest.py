@@ -1,0 +1,92 @@
+"""Fixtures for tests against the real kernel: root sets up, an unprivileged uid acts."""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from kit import BUILD, OTHER, REPORT, USER, Attacker, Machine, Result, Seen, World, remove_tree
+
+
+@pytest.fixture
+def world():
+    """A fresh trusted folder, removed at the end, with everything that the test's users left running."""
+    top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
+    top.chmod(0o755)
+    try:
+        yield World(top)
+    finally:
+        for uid in (USER, OTHER):
+            subprocess.run(["pkill", "-KILL", "-u", str(uid)], check=False)
+        remove_tree(top)
+
+
+@pytest.fixture(scope="session")
+def refusals() -> dict[str, dict[str, str]]:
+    """The program's own list: name, to rule, exit code, reason and fix."""
+    lines = subprocess.run([BUILD / "tests/unit/refusals"], capture_output=True, text=True, check=True).stdout
+    keys = ("name", "rule", "code", "reason", "fix")
+    rows = [dict(zip(keys, line.split("\t"), strict=True)) for line in lines.splitlines()]
+    return {row["name"]: row for row in rows}
+
+
+@pytest.fixture
+def refused(refusals):
+    """Asserts that a result is the refusal of that name: exit code, one line, script (None: none), reason, fix."""
+
+    def check(result: Result, name: str, script: object) -> None:
+        row = refusals[name]
+        holes = {"%o": "(.+)", "%e": "(.+)", "%g": "([a-z0-9_,]+)", "%p": "(.+)", "%w": "(.+)"}
+        pattern = "".join(
+            holes.get(part, re.escape(part)) for part in re.split("(%[oegpw])", f"{row['reason']}; {row['fix']}"))
+        about = "" if script is None else f"{script}: "
+        assert re.fullmatch(f"capwrap: {re.escape(about)}{pattern}\n", result.err), (name, result)
+        assert result.code == int(row["code"]), result
+        assert result.out == b"", result
+
+    return check
+
+
+@pytest.fixture
+def attacker(world):
+    """The user, with a folder of their own and code that shows whether it got a capability."""
+    return Attacker(world)
+
+
+@pytest.fixture
+def beaten(refused, attacker):
+    """Asserts a refusal, and that nothing of the attacker's ran."""
+
+    def check(result: Result, name: str, script: object) -> Result:
+        refused(result, name, script)
+        attacker.loses()
+        return result
+
+    return check
+
+
+@pytest.fixture
+def machine(world):
+    machine = Machine(world)
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def report(world):
+    """Runs a script with a line and a grant of cap_net_raw, and tells what it was started with."""
+
+    def run(line: str = "python3", argv: tuple = (), command: tuple = (), **more) -> Seen:
+        script = world.script("report", line, REPORT)
+        return Seen(world.run(*command, script, *argv, **more))
+
+    return run
+
+
+def pytest_runtest_logreport(report) -> None:
+    """In CI nothing is skipped, but what the Python package has reasons for."""
+    if os.environ.get("CI") == "true" and report.skipped and not report.nodeid.startswith("tests/python/"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"

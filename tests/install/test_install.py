@@ -1,0 +1,118 @@
+"""Installation: what `meson install` does as root, as a user and into a DESTDIR; and the quickstart."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from kit import SOURCE, STATUS, USER, bit, sets_in
+
+
+def getcap(path: Path) -> str:
+    return subprocess.run(["getcap", str(path)], capture_output=True, text=True, check=True).stdout
+
+
+def configure(world, *options: str, compiler: str = "gcc") -> Path:
+    build = world.top / "build"
+    subprocess.run(["meson", "setup", str(build), str(SOURCE), "-Dtests=false", *options], check=True,
+                   capture_output=True, env={**os.environ, "CC": compiler})
+    return build
+
+
+def install(build: Path, **more) -> str:
+    done = subprocess.run(["meson", "install", "-C", str(build)], capture_output=True, text=True, **more)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_as_root(world):
+    """The ceiling is set, and a script runs below it."""
+    prefix = world.top / "prefix"
+    out = install(configure(world, f"--prefix={prefix}", "-Dcapabilities=cap_net_raw,cap_kill"))
+    wrapper = prefix / "bin/capwrap"
+    assert f"capwrap: done: setcap cap_net_raw,cap_kill=p {wrapper}\n" in out
+    assert getcap(wrapper).split()[1] == "cap_kill,cap_net_raw=p"
+    assert wrapper.stat().st_mode & 0o7777 == 0o755
+    assert (prefix / "share/man/man1/capwrap.1").exists()
+    script = world.script("show", "python3", STATUS, wrapper=wrapper)
+    assert world.run(script).sets["CapEff"] == bit("cap_net_raw")
+
+
+def test_again(world):
+    """A second install keeps the ceiling."""
+    build = configure(world, f"--prefix={world.top}/prefix")
+    for _ in range(2):
+        install(build)
+        assert getcap(world.top / "prefix/bin/capwrap").split()[1] == "=p"
+
+
+@pytest.mark.parametrize("user", [0, USER])
+def test_into_destdir_or_as_user(world, user):
+    """setcap is not run; the command is printed, with the path that the wrapper will have."""
+    stage = world.folder("stage", uid=user)
+    build = configure(world, "--prefix=/usr")
+    subprocess.run(["meson", "compile", "-C", str(build)], check=True, capture_output=True)
+    subprocess.run(["chown", "-R", str(user), str(build)], check=True)
+    out = install(build, env={**os.environ, "DESTDIR": str(stage), "HOME": "/nonexistent"}, user=user)
+    assert "setcap all=p /usr/bin/capwrap" in out
+    assert "capwrap: done" not in out
+    assert getcap(stage / "usr/bin/capwrap") == ""
+
+
+def test_no_ceiling(world):
+    install(configure(world, f"--prefix={world.top}/prefix", "-Dcapabilities="))
+    assert getcap(world.top / "prefix/bin/capwrap") == ""
+
+
+@pytest.mark.parametrize("libc", ["none", "static", "shared"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_linking(world, libc, compiler):
+    """As asked for, position-independent, and each of them works. Without a C library nobody would relocate it."""
+    build = configure(world, f"--prefix={world.top}/prefix", f"-Dlibc={libc}", compiler=compiler)
+    install(build)
+    wrapper = world.top / "prefix/bin/capwrap"
+    told = subprocess.run(["readelf", "-Whdlr", str(wrapper)], capture_output=True, text=True, check=True).stdout
+    assert ("NEEDED" in told) == ("INTERP" in told) == (libc == "shared")
+    assert ("There are no relocations" in told) == (libc == "none")
+    assert re.search(r"Type: +DYN", told)
+    assert not re.search(r"(LOAD|STACK) .* RWE ", told)
+    assert "NOW" in told
+    script = world.script("show", "python3", STATUS, wrapper=wrapper)
+    assert world.run(script).sets["CapEff"] == bit("cap_net_raw")
+
+
+def test_secure_path(world):
+    """Where interpreters are looked up, and PATH of the script."""
+    tools = world.folder("tools")
+    world.program("tools/mysh", Path("/bin/sh"), caps="")
+    install(configure(world, f"--prefix={world.top}/prefix", f"-Dsecure_path={tools}:/usr/bin"))
+    script = world.script("show", "mysh", 'echo "$PATH"; cat /proc/self/status\n',
+                          wrapper=world.top / "prefix/bin/capwrap")
+    result = world.run(script)
+    assert result.text.startswith(f"{tools}:/usr/bin\n")
+    (tools / "perl").write_bytes(b"")  # nobody may execute it: a program of that name further on is not taken for it
+    denied = world.run(world.script("other", "perl", "", wrapper=world.top / "prefix/bin/capwrap"))
+    assert denied.code == 126 and f"you may not execute {tools}/perl: permission denied" in denied.err, denied
+    assert sets_in(result.text)["CapEff"] == bit("cap_net_raw")
+
+
+def test_quickstart(world):
+    """Twice from a clean checkout; then what it names to remove it all leaves nothing."""
+    checkout = world.top / "checkout"
+    subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", str(SOURCE), str(checkout)], check=True)
+    prefix = world.top / "prefix"
+    for _ in range(2):
+        done = subprocess.run(["./examples/quickstart"], cwd=checkout, capture_output=True, text=True,
+                              env={**os.environ, "PREFIX": str(prefix)}, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done
+        assert "capwrap works" in done.stdout.splitlines()[-1]
+    removal = re.findall(r"^    ((?:rm|ninja) .*)$", done.stdout, re.M)
+    assert len(removal) == 3
+    for command in removal:
+        subprocess.run(command, shell=True, cwd=checkout, check=True)
+    assert [path for path in prefix.rglob("*") if path.is_file()] == []
+    (checkout / "build").rmdir()
+    status = subprocess.run(["git", "-c", "safe.directory=*", "status", "--porcelain", "--ignored"], cwd=checkout,
+                            capture_output=True, text=True, check=True).stdout
+    assert status == ""

@@ -1,0 +1,43 @@
+"""A whole run: arguments, input and exit status pass the wrapper unchanged."""
+
+import os
+import signal
+
+import pytest
+
+
+@pytest.mark.parametrize("words", [
+    [],
+    [""],
+    ["", "", ""],
+    [" ", "  two  blanks ", "\t"],
+    ["new\nline", "\n", "\r"],
+    ["-", "--", "-c", "--help", "--version", "--contain", "--env", "-I"],
+    [b"\xff\xfe", b"\xc3", "grün".encode()],
+    [b"x" * 100_000],
+    [str(number) for number in range(5000)],
+    ["$(id)", "`id`", "'", '"', "\\", "*", "%s%n", "a=b"],
+], ids=lambda words: repr(words[:3])[:24])
+def test_arguments_arrive_verbatim(report, words):
+    wanted = [os.fsencode(word).decode("latin-1") for word in words]
+    assert report(argv=words).argv[2:] == wanted
+
+
+def test_arguments_of_the_line_come_first(report, world):
+    seen = report("python3  -I \t -X utf8", argv=["a"])
+    assert seen.argv == ["/usr/bin/python3", "-I", "-X", "utf8", f"{world.top}/report", "a"]
+
+
+def test_standard_input(world):
+    data = bytes(range(256)) * 4096
+    assert world.run(world.script("copy", "dash", "exec cat\n"), stdin=data).out == data
+
+
+def test_every_exit_status(world):
+    script = world.script("leave", "dash", 'exit "$1"\n')
+    assert [world.run(script, status).code for status in range(256)] == list(range(256))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL", "SIGSEGV", "SIGHUP", "SIGPIPE"])
+def test_death_by_signal(world, name):
+    assert world.run(world.script("die", "dash", f"kill -{name[3:]} $$\n")).code == -signal.Signals[name]
