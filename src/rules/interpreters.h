@@ -9,11 +9,12 @@
  * that the standard library starts. */
 INTERPRETER("python python3#", "python3.0 python3.1 python3.2 python3.3 python3.4 python3.5 python3.6 python3.7 python3.8 python3.9 python3.10", "",
 	"-BEIObqsSu -W* -W,* -Xutf8 -X,utf8", "", "-I", "", 0, false, "-B")
-/* -I and -E hide PYTHONDONTWRITEBYTECODE and PYTHONSAFEPATH from it, and from what it starts with the same options. */
-INTERPRETER("python python3#", "python3.#", "",
+/* -I and -E hide PYTHONDONTWRITEBYTECODE and PYTHONSAFEPATH from it, and from what it starts with the same options. One that
+ * is older, under a name that does not tell, does not know -P and ends. */
+INTERPRETER("python python3#", "python python3#", "",
 	"-BEIOPbqsSu -W* -W,* -Xutf8 -X,utf8 -Xutf8=0 -X,utf8=0 PYTHONUNBUFFERED=* PYTHONUTF8=* PYTHONIOENCODING=* PYTHONHASHSEED=*",
 	"", "", "", 0, false, "-B", "-P")
-INTERPRETER("perl perl5#", "perl perl5#", "", "-TtWwX -CS -CSD -CSDA -Mstrict -Mwarnings -Mutf8", "", "", "", 0, false, "")
+INTERPRETER("perl perl5#", "perl perl5#", "", "-TtWwX -CS -CSD -CSDA", "", "", "", 0, false, "")
 INTERPRETER("ruby ruby#", "ruby ruby#", "", "-UvwW -W0 -W1 -W2 --disable-gems --disable=gems", "", "", "", 0, false, "")
 INTERPRETER("bash", "bash", "", "-BCETaefhpuvx --norc --noprofile --posix -o,pipefail -o,posix " SHELL_OPTIONS, "", "", "", 0,
 	false, "")
@@ -30,7 +31,7 @@ INTERPRETER("node nodejs node-#", "node nodejs node-#", "",
 	"--disable-sigusr1|--permission|--experimental-permission", "", 0, true, "")
 INTERPRETER("lua lua5#", "lua lua5#", "", "-", "", "", "", 0, false, "")
 INTERPRETER("tclsh tclsh8#", "tclsh tclsh8#", "", "- -encoding,utf-8", "", "", "", 0, false, "")
-INTERPRETER("gawk", "gawk gawk-#", "", "-bnMNOPS -F* -F,* -v* -v,*", "E", "", "", 0, false, "")
+INTERPRETER("gawk", "gawk gawk-#", "", "-bnMNOP -F* -F,* -v* -v,*", "E", "", "", 0, false, "")
 INTERPRETER("awk mawk nawk original-awk", "mawk gawk original-awk", "", "- -F* -F,* -v* -v,*", "f", "", "--", 0, false, "")
 INTERPRETER("sed", "sed", "", "-Enrsuz --posix --sandbox", "f", "", "--", 0, false, "")
 /* Its own default for include_path begins with the current directory. */

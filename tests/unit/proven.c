@@ -31,7 +31,7 @@ START_TEST(names)
 	} table[] = {
 		{"python3", "/usr/bin/python3", "/usr/bin/python3.11", OK},
 		{"python", "/venv/bin/python", "/usr/bin/python3.13", OK},
-		{"python3", "/usr/bin/python3", "/usr/bin/python3", PROVEN_UNKNOWN},
+		{"python3", "/usr/bin/python3", "/usr/bin/python3", OK},
 		{"python3", "/usr/bin/python3", "/usr/bin/node", PROVEN_UNKNOWN},
 		{"python", "/usr/bin/python", "/usr/bin/python2.7", PROVEN_UNKNOWN},
 		{"python2.7", "/usr/bin/python2.7", "/usr/bin/python2.7", PROVEN_UNKNOWN},
@@ -120,7 +120,7 @@ START_TEST(options)
 		{"bash -es", "bash", PROVEN_OPTION},
 		{"bash pipefail", "bash", PROVEN_OPTION},
 		{"perl -Tw", "perl", OK},
-		{"perl -Mstrict", "perl", OK},
+		{"perl -CSDA", "perl", OK},
 		{"perl -MEvil", "perl", PROVEN_OPTION},
 		{"perl -n", "perl", PROVEN_OPTION},
 		{"perl -d", "perl", PROVEN_OPTION},
