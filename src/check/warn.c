@@ -133,6 +133,14 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 			"can open; use another start method", "", "");
 	if (interpreter_is(decision, "perl") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)", NULL))
 		add(warnings, "perl-diamond", "<> runs an argument such as cmd| as a command; write <<>>", "", "");
+	if (interpreter_is(decision, "ruby") && script_has(decision, "^([^#].*[^[:alnum:]_])?(require)[^[:alnum:]_]", NULL) &&
+		!script_has(decision, "LOADED_FEATURES", NULL))
+		add(warnings, "ruby-require", "links in the current directory, named thread.rb or enumerator.so, keep it from loading "
+			"what they lead to; begin it with: $LOADED_FEATURES.reject! { |f| f[0] != \"/\" }", "", "");
+	if (interpreter_is(decision, "php") &&
+		script_has(decision, "(include|require)(_once)?[[:blank:](]*['\"][^/]", NULL))
+		add(warnings, "php-include", "a name without a directory that is nowhere else is included from the current directory; "
+			"write __DIR__ before it", "", "");
 
 	/* Found by passwd, whatever HOME is, and in the current directory. */
 	if (!decision->line.contain &&

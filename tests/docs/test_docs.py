@@ -135,8 +135,8 @@ def test_manual_backup_example(world):
 def test_manual_contain_example(world):
     """A copy of Python that hands the capability on permitted only."""
     page = (SOURCE / "man/capwrap.1").read_text()
-    commands = re.findall(r"^\.Dl ((?:install|setcap) .*python3-raw)$", page, re.M)
-    (line,) = re.findall(r"^\.Dl (#!.*python3-raw)$", page, re.M)
+    commands = re.findall(r"^\.Dl ((?:install|setcap) .*raw/python3)$", page, re.M)
+    (line,) = re.findall(r"^\.Dl (#!.*raw/python3)$", page, re.M)
     world.folder("local/lib")
     for command in commands:
         subprocess.run(in_prefix(command, world), shell=True, check=True)
