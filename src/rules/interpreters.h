@@ -42,7 +42,8 @@ INTERPRETER("Rscript", "Rscript", "", "- --vanilla --no-environ --no-site-file -
 	BIT(SIGUSR1) | BIT(SIGUSR2) | BIT(SIGSEGV) | BIT(SIGILL) | BIT(SIGBUS), false, "")
 INTERPRETER("expect", "expect", "", "-N", "f", "", "--", 0, false, "-n")
 /* It loads agents from any process of the same user, and writes what it knows to the current directory when it dies. What
- * is added keeps it from a file in /tmp, and from telling on SIGQUIT what it does. */
+ * is added keeps it from a file in /tmp, from telling on SIGQUIT what it does, and from looking for its own settings there. */
 INTERPRETER("java", "java", "",
-	"- -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source,# --enable-preview -ea -XX:-CreateCoredumpOnCrash -Xms* -Xmx* -Xss*", "",
-	"-XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage", "", 0, false, "-XX:-UsePerfData", "-Xrs")
+	"- -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage --source,# -ea -XX:-CreateCoredumpOnCrash -Xms* -Xmx* -Xss*", "",
+	"-XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage", "", 0, false, "-XX:-UsePerfData", "-Xrs", "-XX:Flags=/dev/null",
+	"-XX:CompileCommandFile=/dev/null")

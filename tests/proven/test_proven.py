@@ -29,7 +29,8 @@ PLACES = ("/tmp/", "/dev/shm/", "/var/tmp/")
 # Where a row does what a property rules out: the names, HOME being the current directory; and in words, as SECURITY.md has
 # it.
 EXCEPT = {
-    "Rscript": ("/tmp/Rtmp.*", "a directory of its own in /tmp, which it removes"),
+    "Rscript": ("/tmp/Rtmp.*", "a directory in /tmp, which it removes with all that is in it: not with cap_dac_override or "
+                "cap_fowner, by which a caller who is quick can have other files removed"),
     "ruby": ("HOME/(thread.rb|enumerator.so|fiber.so|rational.so|complex.so)",
              "nothing; but links named thread.rb, enumerator.so and fiber.so in the current directory keep it from loading what "
              "they lead to"),
@@ -122,6 +123,8 @@ def needed(row: Row) -> list[str]:
 def line(row: Row, *options: str, program: str = "") -> str:
     """The first line of a script, behind the wrapper."""
     words = [word for word in needed(row) if word not in options]
+    if row.key == "java" and "--source" not in options:
+        words += ["--source", "11"]  # else it wants a name that ends in .java
     last = [f"-{row.last}"] if row.last else []
     return " ".join([program or found(row), *([row.applet] if row.applet else []), *words, *options, *last])
 
@@ -264,7 +267,7 @@ def test_row(world, home, attacker, key, option):
     """Every option alone, and the row without any as each of the grants."""
     row = TABLE[key]
     if option and not works(row, option):
-        pytest.skip(f"this {found(row)} does not know {option}")
+        pytest.skip(f"this machine's {found(row)} does not know {option}")
     evil = row.language.code.replace("EVIL", str(attacker.program))
     for capability in GRANTS if not option else GRANTS[-1:]:
         text = f"{option} {line(row)}" if "=" in option and option[0] != "-" else line(row, *option.split())
@@ -431,7 +434,8 @@ def documented() -> str:
     """The table of SECURITY.md."""
     lines = ["| interpreter | options | capwrap adds | leaves |", "| --- | --- | --- | --- |"]
     for row in TABLE.values():
-        names = ", ".join(f"`{name.rstrip('#')}`" for name in row.names) + (f" `{row.applet}`" if row.applet else "")
+        names = ", ".join(f"`{name}`" for name in row.names if "#" not in name or name == "python3#").replace("#", "")
+        names += f" `{row.applet}`" if row.applet else ""
         letters = row.options[0]
         words = [letters] if len(letters) > 1 else []
         words += [option.replace(",", " ").replace("#", "N").replace("*", "...") for option in row.options[1:]]
