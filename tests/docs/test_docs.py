@@ -49,6 +49,23 @@ def test_manual_lists_every_refusal(refusals):
     assert lines == expected
 
 
+def test_manual_lists_every_interpreter():
+    """Each row of the table in its order, with its names, its options, what it needs and what it gets."""
+    table = subprocess.run([BUILD / "tests/unit/interpreters"], capture_output=True, text=True, check=True).stdout
+    listed = " ".join(section(rendered(SOURCE / "man/capwrap.1"), "INTERPRETERS").split())
+    for row in table.splitlines():
+        names, _, applet, options, last, needs, added, after, *_ = row.split("\t")
+        letters, *words = options.split()
+        wanted = [names.split()[0].rstrip("#"), applet, letters.rstrip("-"), *words, *needs.replace("|", " ").split(),
+                  f"-{last}" if last else "", added, after]
+        at = 0
+        for word in wanted:
+            spelt = word.replace(",", " ").replace("#", "N").replace("*", "...")
+            at = listed.find(spelt, at)
+            assert at >= 0, (names, spelt)
+        listed = listed[at:]
+
+
 def test_help_names_what_the_manual_names():
     text = subprocess.run([BUILD / "src/capwrap/capwrap", "--help"], capture_output=True, text=True, check=True).stdout
     manual = rendered(SOURCE / "man/capwrap.1")
