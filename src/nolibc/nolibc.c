@@ -1,5 +1,5 @@
-/* As much of a C library as the wrapper needs, on x86_64: how a program begins, and system calls; strings.c has the rest. A
- * real one spends more time on its own start than the wrapper on all of its rules. The headers are the system's, so that
+/* As much of a C library as the wrapper needs, on x86_64 and aarch64: how a program begins, and system calls; strings.c has
+ * the rest. A real one spends more time on its own start than the wrapper on all of its rules. The headers are the system's, so that
  * the rest of the program need not know. Nothing is allocated, and nothing is relocated: there must be no pointer in
  * constant data. */
 #include <elf.h>
@@ -29,10 +29,8 @@ uintptr_t stack_guard __asm__("__stack_chk_guard");
 static int error;
 static const Elf64_auxv_t *auxiliary;
 
-#if !defined __x86_64__ || defined __ILP32__
-#error "no start and no system calls for this machine: -Dlibc=static or -Dlibc=shared"
-#endif
-
+/* How a program begins, where the canary is, and a system call. */
+#if defined __x86_64__ && !defined __ILP32__
 __asm__(".pushsection .text._start,\"ax\"\n"
 	".globl _start\n"
 	"_start:\n"
@@ -41,6 +39,10 @@ __asm__(".pushsection .text._start,\"ax\"\n"
 	"	and $-16, %rsp\n"
 	"	call start\n"
 	".popsection");
+
+static inline void find_guard(void)
+{
+}
 
 static long kernel(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -55,6 +57,38 @@ static long kernel(long number, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return result;
 }
+#elif defined __aarch64__ && !defined __ILP32__
+__asm__(".pushsection .text._start,\"ax\"\n"
+	".globl _start\n"
+	"_start:\n"
+	"	mov x29, #0\n"
+	"	mov x30, #0\n"
+	"	mov x0, sp\n"
+	"	bl start\n"
+	".popsection");
+
+/* By name it would be found in a table that has to be relocated. */
+static inline void find_guard(void)
+{
+	__asm__ volatile("msr tpidr_el0, %0" : : "r"(&stack_guard));
+}
+
+static long kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+	return x0;
+}
+#else
+#error "no start and no system calls for this machine: -Dlibc=static or -Dlibc=shared"
+#endif
 
 unsigned long getauxval(unsigned long type)
 {
@@ -74,6 +108,7 @@ _Noreturn void start(long *stack)
 	while (*end)
 		end++;
 	auxiliary = (const Elf64_auxv_t *)(end + 1);
+	find_guard();
 	memcpy(&stack_guard, (const void *)getauxval(AT_RANDOM), sizeof stack_guard);
 	kernel(SYS_exit_group, main((int)*stack, argv), 0, 0, 0, 0, 0);
 	__builtin_unreachable();
@@ -144,7 +179,6 @@ int close(int fd)
 {
 	return (int)CALL(SYS_close, fd);
 }
-
 
 ssize_t read(int fd, void *bytes, size_t size)
 {

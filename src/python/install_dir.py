@@ -1,4 +1,5 @@
-"""Print where the package goes: DEFAULT, unless Python looks elsewhere below PREFIX.
+"""Print where the package goes: DEFAULT, unless Python looks elsewhere below PREFIX; then, where Python does not look there
+at all, a file that would make it.
 
     install_dir.py PREFIX DEFAULT
 """
@@ -13,8 +14,11 @@ path = subprocess.run(
     [sys.executable, '-I', '-c', 'import sys; print(*sys.path, sep="\\n")'],
     check=True, capture_output=True, text=True,
 ).stdout.split('\n')
-below = [p for p in path if p.startswith(prefix + '/') and p.endswith('-packages')]
+folders = [p for p in path if p.endswith('-packages')]
+below = [p for p in folders if p.startswith(prefix + '/')]
 in_venv = sys.prefix != sys.base_prefix
 if not in_venv and prefix != '/usr' and parent not in path and below:
     parent = below[0]
 print(f'{parent}/{name}')
+if parent not in path and folders:
+    print(f'{folders[0]}/{name}.pth')
