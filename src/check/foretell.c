@@ -131,10 +131,12 @@ void foretell(struct report *report, const char *path)
 		sets_set(&sets);
 
 	if (report->runs) {
+		char *none = NULL;
+
 		report->effective = !decision->interpreter.file.present || decision->interpreter.file.effective;
 		report->command = malloc(decision_arguments_max(decision, 0) * sizeof *report->command);
 		if (report->command)
-			decision_arguments(report->command, decision, NULL, 0);
+			decision_arguments(report->command, decision, &none, 0);
 		decision_environment(decision, environ);
 		may_run_tell(report);
 		warnings_find(&report->warnings, decision);

@@ -40,8 +40,7 @@ size_t decision_arguments_max(const struct decision *decision, size_t count)
 {
 	const size_t script_after_end = 3;
 
-	return decision->line.count + sizeof decision->proven->added / sizeof *decision->proven->added + count +
-		script_after_end;
+	return decision->line.count + ADDED_MAX + count + script_after_end;
 }
 
 void decision_arguments(char **arguments, struct decision *decision, char *const *callers, size_t count)
@@ -51,7 +50,7 @@ void decision_arguments(char **arguments, struct decision *decision, char *const
 	char **next = arguments;
 
 	*next++ = decision->interpreter.found;
-	for (size_t i = 0; proven && i < sizeof proven->added / sizeof *proven->added && *proven->added[i]; i++)
+	for (size_t i = 0; proven && i < ADDED_MAX && *proven->added[i]; i++)
 		*next++ = (char *)proven->added[i];
 	memcpy(next, decision->line.words + 1, words * sizeof *next);
 	next += words;

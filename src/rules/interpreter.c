@@ -57,7 +57,7 @@ bool interpreter_find(struct interpreter *interpreter, const char *word, struct 
  * program's header is. */
 static bool is_native(const struct interpreter *interpreter, struct refusal *refusal)
 {
-	extern const ElfW(Ehdr) __ehdr_start;
+	extern const ElfW(Ehdr) own_head __asm__("__ehdr_start");
 	const char *path = interpreter->path.real;
 	ElfW(Ehdr) head = {.e_machine = EM_NONE};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,7 +68,7 @@ static bool is_native(const struct interpreter *interpreter, struct refusal *ref
 		close(fd);
 	if (length < 0)
 		return refuse_about(refusal, error == EMFILE ? FILE_LIMIT : INTERPRETER_STEP, path, error);
-	return (!memcmp(head.e_ident, __ehdr_start.e_ident, EI_VERSION) && head.e_machine == __ehdr_start.e_machine) ||
+	return (!memcmp(head.e_ident, own_head.e_ident, EI_VERSION) && head.e_machine == own_head.e_machine) ||
 		refuse_about(refusal, INTERPRETER_PROGRAM, path, 0);
 }
 

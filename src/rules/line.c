@@ -124,9 +124,8 @@ static bool options_parse(struct line *line, char **rest, char **word, struct re
 }
 
 /* NAME=VALUE: a name that the wrapper has no better use for. */
-static bool assignment_trust(char *word, struct refusal *refusal)
+static bool assignment_trust(char *word, char *equal, struct refusal *refusal)
 {
-	char *equal = strchr(word, '=');
 	bool name, loader, fixed;
 
 	*equal = 0;
@@ -162,15 +161,15 @@ static bool env_skip(char **rest, char **word, struct refusal *refusal)
 
 bool line_parse(struct line *line, struct refusal *refusal)
 {
-	char *rest = strcpy(line->bytes, line->text), *word, **assigned = line->assigned;
+	char *rest = strcpy(line->bytes, line->text), *word, *equal, **assigned = line->assigned;
 
 	line->contain = line->no_new_privs = line->unproven = false;
 	line->kept[0] = NULL;
 	line->count = 0;
 	if (!options_parse(line, &rest, &word, refusal) || (word && !env_skip(&rest, &word, refusal)))
 		return false;
-	for (; word && *word != '/' && strchr(word, '='); word = word_cut(&rest, blanks)) {
-		if (!assignment_trust(word, refusal))
+	for (; word && *word != '/' && (equal = strchr(word, '=')); word = word_cut(&rest, blanks)) {
+		if (!assignment_trust(word, equal, refusal))
 			return false;
 		*assigned++ = word;
 	}

@@ -10,6 +10,8 @@
 #include "line.h"
 #include "refusal.h"
 
+#define ADDED_MAX 4 /* words */
+
 /* A row of the table, interpreters.h. Lists have a blank between their words. */
 struct proven {
 	char names[32];    /* it is called by; a # at the end stands for a version, or for none */
@@ -18,7 +20,7 @@ struct proven {
 	char options[416]; /* that the line may have, see below */
 	char last[2];      /* the letter of the option that takes the script, which must be the last word's last */
 	char needs[72];    /* words that the line must have; one of those with a | between */
-	char added[4][36]; /* words that the wrapper puts behind its name */
+	char added[ADDED_MAX][36]; /* words that the wrapper puts behind its name */
 	char after[3];     /* the word behind the script, which ends the options */
 	uint64_t blocked;  /* signals that it would answer with what it knows, as bits */
 	bool above;        /* it looks for modules in all directories above the script */

@@ -10,7 +10,7 @@ int main(void)
 
 	for (size_t i = 0; (row = proven_row(i)); i++) {
 		printf("%s\t%s\t%s\t%s\t%s\t%s\t", row->names, row->files, row->applet, row->options, row->last, row->needs);
-		for (size_t j = 0; j < sizeof row->added / sizeof *row->added && *row->added[j]; j++)
+		for (size_t j = 0; j < ADDED_MAX && *row->added[j]; j++)
 			printf("%s%s", j ? " " : "", row->added[j]);
 		printf("\t%s\t%llx\t%d\n", row->after, (unsigned long long)row->blocked, row->above);
 	}
