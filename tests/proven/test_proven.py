@@ -112,9 +112,9 @@ def works(row: Row, option: str) -> bool:
 
 def needed(row: Row) -> list[str]:
     """What the line must have: of those with a | between, the first that this interpreter knows."""
-    words = []
-    for choice in row.needs:
-        words += [next((word for word in choice.split("|") if works(row, word)), choice.split("|")[-1])]
+    words = [next((word for word in choice.split("|") if works(row, word)), None) for choice in row.needs]
+    if None in words:
+        pytest.skip(f"this machine's {found(row)} knows none of {row.needs}, and so can't be closed")
     if "permission" in " ".join(words):
         words.append("--allow-fs-read=*")
     return words
