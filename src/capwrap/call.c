@@ -60,7 +60,7 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	call->start.executed = executed ? executed : "";
 	at = argc > 2 && strcmp(argv[1], call->start.executed) != 0 ? 2 : 1;
 	call->start.line = at == 2 ? argv[1] : "";
-	call->script = argc > at ? argv[at] : "";
+	call->start.script = argc > at ? argv[at] : "";
 	if (!ids_agree(call))
 		return refuse(refusal, CALL_IDS);
 	if (!sets_get(&sets) || (sets.effective && !sets_set(&(struct sets){.permitted = sets.permitted})))

@@ -11,7 +11,6 @@
 
 struct call {
 	struct start start;
-	const char *script; /* as the caller spelt it */
 	char **arguments;   /* the caller's, NULL-terminated */
 	size_t count;       /* of those */
 	uid_t uid;

@@ -64,8 +64,9 @@ static void print_refusal(const char *script, const char *real, const struct ref
 	static char wrapper[PATH_MAX];
 	sigset_t set;
 
-	if (readlink("/proc/self/exe", wrapper, sizeof wrapper - 1) < 0)
-		strcpy(wrapper, "capwrap");
+	/* Where it was deleted or replaced meanwhile, that is a name with " (deleted)" behind it. */
+	if (readlink("/proc/self/exe", wrapper, sizeof wrapper - 1) < 0 || access(wrapper, F_OK) < 0)
+		strcpy(wrapper, BINDIR "/capwrap");
 	line.length = 0;
 	text_add(&line, "capwrap: ");
 	if (*script) {
@@ -74,7 +75,7 @@ static void print_refusal(const char *script, const char *real, const struct ref
 	}
 	refusal_reason(&line, refusal, text_add_escaped);
 	text_add(&line, "; ");
-	refusal_fix(&line, refusal, real, wrapper);
+	refusal_fix(&line, refusal_texts[refusal->reason].fix, refusal, real, wrapper);
 	line.bytes[line.length++] = '\n';
 
 	/* A closed pipe or a file that is full is no reason to die by a signal. */
@@ -88,7 +89,7 @@ static void print_refusal(const char *script, const char *real, const struct ref
 void log_refused(const struct decision *decision, const struct call *call, const struct refusal *refusal)
 {
 	enum rule rule = refusal_texts[refusal->reason].rule;
-	const char *real = rule > RULE_PATH ? decision->script.path.real : call->script;
+	const char *real = rule > RULE_PATH ? decision->script.path.real : call->start.script;
 
 	log_begin(LOG_WARNING, "refused", call->uid, real);
 	text_add(&line, " rule=");
@@ -98,5 +99,5 @@ void log_refused(const struct decision *decision, const struct call *call, const
 	reason.bytes[reason.length] = 0;
 	text_add_field(&line, reason.bytes);
 	log_send();
-	print_refusal(call->script, real, refusal);
+	print_refusal(call->start.script, real, refusal);
 }

@@ -35,8 +35,7 @@ int main(int argc, char **argv)
 		return log_tell("capwrap " VERSION "\n");
 
 	if (call_read(&call, argc, argv, &refusal) &&
-		decide_script(&decision, call.script, &refusal) &&
-		decide_run(&decision, &call.start, &refusal))
+		decide(&decision, &call.start, &refusal))
 		effect_run(&decision, &call, &refusal);
 
 	log_refused(&decision, &call, &refusal);

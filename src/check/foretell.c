@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -26,62 +29,169 @@ static uint64_t bounding_set(void)
 	return mask;
 }
 
-/* What the kernel would permit the wrapper: capabilities(7), with a program that has no inheritable capabilities. */
-static uint64_t ceiling(const char *wrapper)
+/* What the kernel would permit the wrapper: capabilities(7), with a program that has no inheritable capabilities. False
+ * where it would not even start it. */
+static bool ceiling(const char *wrapper, uint64_t *permitted, struct refusal *refusal)
 {
 	struct file_capabilities file;
 	struct statvfs fs;
 	uint64_t bounding = bounding_set();
 
-	if (!getuid())
-		return bounding;
+	*permitted = bounding;
+	if (!getuid() && !(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT))
+		return true;
+	*permitted = 0;
 	if (!file_capabilities_read(&file, wrapper, -1) || file.rootid || statvfs(wrapper, &fs) < 0 ||
 		fs.f_flag & ST_NOSUID || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0)
-		return 0;
-	/* Effective ones that are not all to be had make exec fail. */
-	if (file.effective && file.permitted & ~bounding)
-		return 0;
-	return file.permitted & bounding;
+		return true;
+	*permitted = file.permitted & bounding;
+	if (!file.effective || !(file.permitted & ~bounding))
+		return true;
+	refusal->capabilities = file.permitted & ~bounding;
+	return refuse_about(refusal, CEILING_EFFECTIVE, wrapper, 0);
 }
 
 /* Starts the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
  * would run anything. */
-static bool start_make(struct report *report)
+static bool start_make(struct start *start, const struct decision *decision, struct refusal *refusal)
 {
-	const struct line *line = &report->decision.line;
-	const char *name = strrchr(line->wrapper, '/');
+	const char *wrapper = decision->line.wrapper, *name = strrchr(wrapper, '/');
 	struct stat st;
 
-	if (!name || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(line->wrapper, &st) < 0)
-		return refuse_about(&report->refusal, LINE_WRAPPER, line->wrapper, 0);
+	if (*wrapper != '/' || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(wrapper, &st) < 0 || !S_ISREG(st.st_mode))
+		return refuse_about(refusal, LINE_WRAPPER, wrapper, 0);
 	/* That the kernel says, not the wrapper. */
-	if (access(line->wrapper, X_OK) < 0)
-		return refuse_about(&report->refusal, INTERPRETER_DENIED, line->wrapper, errno);
-	report->named = true;
-	report->start = (struct start){
-		.line = line->text,
-		.executed = report->decision.script.path.real,
-		.permitted = ceiling(line->wrapper),
-	};
-	return true;
+	if (access(wrapper, X_OK) < 0)
+		return refuse_about(refusal, INTERPRETER_DENIED, wrapper, errno);
+	if (st.st_mode & (S_ISUID | S_ISGID))
+		return refuse_about(refusal, CALL_IDS, wrapper, 0);
+	start->line = decision->line.text;
+	start->executed = decision->script.path.real;
+	return ceiling(wrapper, &start->permitted, refusal);
 }
 
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
-static bool effect_foretell(struct report *report)
+static bool effect_foretell(const struct start *start, const struct decision *decision, struct refusal *refusal)
 {
 	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 
-	if (!getuid() && !(bits & SECBIT_NOROOT) && !(report->start.permitted >> CAP_SETPCAP & 1))
-		return refuse_about(&report->refusal, EFFECT_NOROOT, "", EPERM);
-	if (!report->decision.line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
-		return refuse_about(&report->refusal, EFFECT_SETS, "", EPERM);
+	if (!getuid() && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
+		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
+	if (!decision->line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
+		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
 	return true;
+}
+
+static void fault_note(struct verdict *verdict, const struct refusal *refusal)
+{
+	for (size_t i = 0; i < verdict->count; i++)
+		if (verdict->faults[i].reason == refusal->reason && !strcmp(verdict->faults[i].object, refusal->object))
+			return;
+	if (verdict->count < FAULTS_MAX)
+		verdict->faults[verdict->count++] = *refusal;
+}
+
+/* Takes a step, and notes all that is wrong with it. */
+static bool step_judge(struct verdict *verdict, struct start *start, enum step step)
+{
+	static struct refusal refusal, flaws[FAULTS_MAX];
+	struct decision *decision = &verdict->decision;
+	bool taken;
+
+	refusal = (struct refusal){.flaws = flaws, .room = FAULTS_MAX};
+	taken = step == STEP_WRAPPER ? start_make(start, decision, &refusal) : decide_step(decision, start, step, &refusal);
+	for (size_t i = 0; i < refusal.count; i++)
+		fault_note(verdict, &flaws[i]);
+	if (!taken)
+		fault_note(verdict, &refusal);
+	return taken;
+}
+
+#define TAKEN(step) (1U << (step))
+
+/* The rules go on behind a fault where they can. */
+static void judge(struct verdict *verdict, const char *path)
+{
+	static const unsigned needs[STEPS] = {
+		[STEP_EXECUTE] = TAKEN(STEP_SCRIPT),
+		[STEP_READ] = TAKEN(STEP_SCRIPT),
+		[STEP_WRAPPER] = TAKEN(STEP_READ),
+		[STEP_PARSE] = TAKEN(STEP_WRAPPER),
+		[STEP_GRANT] = TAKEN(STEP_SCRIPT),
+		[STEP_FIND] = TAKEN(STEP_PARSE),
+		[STEP_TRUST] = TAKEN(STEP_FIND),
+		[STEP_PROVEN] = TAKEN(STEP_TRUST),
+		[STEP_CONTAIN] = TAKEN(STEP_TRUST) | TAKEN(STEP_GRANT),
+		[STEP_CEILING] = TAKEN(STEP_GRANT) | TAKEN(STEP_WRAPPER),
+	};
+	struct start start = {.script = path};
+	struct sets sets;
+	bool known = sets_get(&sets);
+	unsigned taken = 0;
+
+	verdict->decision.script.fd = -1;
+	/* With the caller's own rights, as the wrapper opens files. */
+	if (known)
+		sets_set(&(struct sets){.permitted = sets.permitted, .inheritable = sets.inheritable});
+	for (enum step step = STEP_SCRIPT; step < STEPS; step++)
+		if (!(needs[step] & ~taken) && step_judge(verdict, &start, step))
+			taken |= TAKEN(step);
+	/* What is no script at all has no other fault, and nothing of it is to be changed. */
+	for (size_t i = 0; i < verdict->count; i++)
+		if (verdict->faults[i].reason == LINE_MAGIC || verdict->faults[i].reason == LINE_PROGRAM) {
+			verdict->faults[0] = verdict->faults[i];
+			verdict->count = 1;
+		}
+	verdict->granted = taken & TAKEN(STEP_GRANT);
+	if (!verdict->count) {
+		struct refusal refusal = {.error = 0};
+
+		verdict->runs = effect_foretell(&start, &verdict->decision, &refusal);
+		if (!verdict->runs)
+			fault_note(verdict, &refusal);
+	}
+	if (known)
+		sets_set(&sets);
+}
+
+/* The same as a user that has no rights, but is in the script's group where just that may run it: in a process of its own.
+ * What it finds is in memory that both have. */
+static struct verdict *judge_for_others(const char *path)
+{
+	const uid_t nobody = 65534;
+	struct stat st;
+	bool of_group = !stat(path, &st) && (st.st_mode & 05) != 05 && (st.st_mode & 050) == 050;
+	gid_t group = of_group ? st.st_gid : nobody;
+	struct verdict *verdict = mmap(NULL, sizeof *verdict, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+
+	if (verdict == MAP_FAILED)
+		return NULL;
+	(void)fflush(stdout);
+	child = fork();
+	if (!child) {
+		if (setgroups(0, NULL) || setresgid(group, group, group) || setresuid(nobody, nobody, nobody))
+			_exit(EXIT_FAILURE);
+		judge(verdict, path);
+		_exit(EXIT_SUCCESS);
+	}
+	if (child < 0 || waitpid(child, &(int){0}, 0) < 0 || !(verdict->runs || verdict->count)) {
+		(void)munmap(verdict, sizeof *verdict);
+		return NULL;
+	}
+	verdict->decision.script.fd = -1;
+	/* That a script is for root alone is no fault. */
+	if (!verdict->runs && verdict->faults[0].reason == EXECUTE_OTHERS) {
+		(void)munmap(verdict, sizeof *verdict);
+		return NULL;
+	}
+	return verdict;
 }
 
 /* By the file's mode: to run a script is to execute and to read it. */
 static void may_run_tell(struct report *report)
 {
-	const struct script *script = &report->decision.script;
+	const struct script *script = &report->verdict->decision.script;
 	struct group *group;
 	struct stat st;
 	bool listed = fgetxattr(script->fd, "system.posix_acl_access", NULL, 0) > 0;
@@ -102,35 +212,33 @@ static void may_run_tell(struct report *report)
 		snprintf(report->may_run, sizeof report->may_run, "the group %u%s", (unsigned)st.st_gid, and);
 }
 
-const char *report_real(const struct report *report)
+const char *report_real(const struct report *report, const struct verdict *verdict)
 {
-	return report->runs || refusal_texts[report->refusal.reason].rule > RULE_PATH
-		? report->decision.script.path.real
+	return *verdict->decision.script.path.real && (verdict->runs || verdict->decision.script.fd >= 0)
+		? verdict->decision.script.path.real
 		: report->path;
 }
 
 void foretell(struct report *report, const char *path)
 {
-	struct decision *decision = &report->decision;
-	struct refusal *refusal = &report->refusal;
-	struct sets sets;
-	bool known = sets_get(&sets);
+	struct decision *decision;
 
 	memset(report, 0, sizeof *report);
 	report->path = path;
-	decision->script.fd = -1;
+	report->verdict = calloc(1, sizeof *report->verdict);
+	if (!report->verdict) {
+		perror("capwrap-check");
+		exit(2);
+	}
+	judge(report->verdict, path);
+	if (!getuid())
+		report->others = judge_for_others(path);
+	decision = &report->verdict->decision;
+	report->named = *decision->line.wrapper == '/' && strcmp(strrchr(decision->line.wrapper, '/') + 1, WRAPPER_NAME) == 0;
+	if (decision->script.fd >= 0)
+		may_run_tell(report);
 
-	/* With the caller's own rights, as the wrapper opens files. */
-	if (known)
-		sets_set(&(struct sets){.permitted = sets.permitted, .inheritable = sets.inheritable});
-	report->runs = decide_script(decision, path, refusal) &&
-		start_make(report) &&
-		decide_run(decision, &report->start, refusal) &&
-		effect_foretell(report);
-	if (known)
-		sets_set(&sets);
-
-	if (report->runs) {
+	if (report->verdict->runs) {
 		char *none = NULL;
 
 		report->effective = !decision->interpreter.file.present || decision->interpreter.file.effective;
@@ -138,7 +246,6 @@ void foretell(struct report *report, const char *path)
 		if (report->command)
 			decision_arguments(report->command, decision, &none, 0);
 		decision_environment(decision, environ);
-		may_run_tell(report);
 		warnings_find(&report->warnings, decision);
 	}
 }
@@ -146,6 +253,9 @@ void foretell(struct report *report, const char *path)
 void report_clear(struct report *report)
 {
 	free(report->command);
-	if (report->decision.script.fd >= 0)
-		close(report->decision.script.fd);
+	if (report->verdict->decision.script.fd >= 0)
+		close(report->verdict->decision.script.fd);
+	free(report->verdict);
+	if (report->others)
+		(void)munmap(report->others, sizeof *report->others);
 }

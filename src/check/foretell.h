@@ -3,18 +3,28 @@
 #define CAPWRAP_CHECK_FORETELL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "decision.h"
 #include "refusal.h"
 #include "warn.h"
 
+#define FAULTS_MAX 32
+
+/* For one user. */
+struct verdict {
+	bool runs;
+	bool granted; /* was the grant read? */
+	size_t count;
+	struct refusal faults[FAULTS_MAX]; /* all that are seen, in the order of the rules; the wrapper names the first */
+	struct decision decision;
+};
+
 struct report {
 	const char *path; /* as it was asked for */
-	bool runs;
-	struct refusal refusal; /* unless it runs */
-	struct decision decision;
-	struct start start; /* as this user would make it */
-	bool named;         /* does the first line name a wrapper? */
+	struct verdict *verdict; /* for the user that was asked for */
+	struct verdict *others;  /* for one without rights, where root asks for itself; else NULL */
+	bool named;              /* does the first line name a wrapper? */
 
 	/* Where it runs. */
 	bool effective; /* from the start; else permitted only */
@@ -23,11 +33,11 @@ struct report {
 	struct warnings warnings;
 };
 
-/* Fills in the report for a file, as the user that asks. */
+/* Fills in the report for a file, as this user. */
 void foretell(struct report *report, const char *path);
 
 /* The script's path without links where it was found, else as it was asked for. */
-const char *report_real(const struct report *report);
+const char *report_real(const struct report *report, const struct verdict *verdict);
 
 void report_clear(struct report *report);
 

@@ -1,41 +1,45 @@
 /* capwrap-check: explains and foretells what capwrap decides. capwrap-check(8). */
 #include <errno.h>
-#include <fcntl.h>
-#include <fts.h>
 #include <getopt.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "find.h"
 #include "foretell.h"
 #include "show.h"
 
 enum { ALL_RUN, SOME_REFUSED, TROUBLE };
 
 struct check {
+	struct find find; /* first, so that what it calls finds the rest */
 	bool json, recursive, colour;
-	unsigned long runs, refused, unreadable, seen;
+	unsigned long runs, refused, stale, lost;
 	bool trouble;
-	dev_t plain[64]; /* file systems that have no capabilities, such as /proc */
-	size_t plain_count;
 };
 
 static const char help[] =
-	"usage: capwrap-check [-r] [--json] FILE...\n"
+	"usage: capwrap-check [-r] [--json] [--user USER] FILE...\n"
 	"\n"
-	"Tells whether capwrap would run each FILE for you, with which capabilities and as which command; if not, why, and\n"
-	"what mends it.\n"
+	"Tells whether capwrap would run each FILE, with which capabilities and as which\n"
+	"command; if not, why, and what mends it. A bare name is looked up in PATH, too.\n"
+	"Run by root, it tells of root and of a user without rights.\n"
 	"\n"
-	"  -r, --recursive  walk folders, and list every script below that has capabilities\n"
+	"  -u, --user USER  for that user, by name or number; for root to ask\n"
+	"  -r, --recursive  walk directories, and list what is granted below\n"
 	"      --json       an array of objects, for programs\n"
-	"      --help, --version\n"
+	"  -h, --help\n"
+	"  -V, --version\n"
 	"\n"
-	"Exit status: 0 all run, 1 any is refused, 2 usage or trouble. See capwrap-check(8).\n";
+	"Exit status: 0 all run, 1 at least one is refused, missing or not a script,\n"
+	"2 usage or trouble. See capwrap-check(8).\n";
 
 static void complain(const char *path, const char *what)
 {
@@ -45,11 +49,11 @@ static void complain(const char *path, const char *what)
 	fprintf(stderr, "capwrap-check: %.*s: %s\n", (int)text.length, text.bytes, what);
 }
 
-static void tell(struct check *check, const struct report *report, bool brief, bool stale)
+static void tell(struct check *check, const struct report *report, bool brief, enum kind kind)
 {
-	unsigned long told = check->runs + check->refused;
+	unsigned long told = check->runs + check->refused + check->stale;
 
-	*(report->runs ? &check->runs : &check->refused) += 1;
+	*(kind == KIND_STALE ? &check->stale : report->verdict->runs && !(report->others && !report->others->runs) ? &check->runs : &check->refused) += 1;
 	if (check->json) {
 		printf("%s\n", told ? "," : "[");
 		show_json(report);
@@ -58,59 +62,26 @@ static void tell(struct check *check, const struct report *report, bool brief, b
 	if (told && !brief)
 		putchar('\n');
 	if (brief)
-		show_brief(report, stale, check->colour);
+		show_brief(report, kind, check->colour);
 	else
 		show_report(report, check->colour);
 }
 
-static void check_file(struct check *check, const char *path, bool brief, bool stale)
+static void check_file(struct check *check, const char *path, bool brief, enum kind kind)
 {
 	struct report report;
 
 	foretell(&report, path);
-	if (stale)
+	if (kind == KIND_STALE)
 		warnings_stale(&report.warnings);
-	tell(check, &report, brief, stale);
+	tell(check, &report, brief, kind);
 	report_clear(&report);
 }
 
-/* Is it one that an administrator granted something: no program, but with inheritable or other capabilities? `stale`
- * where capwrap is not in its first line. */
-static bool is_granted(struct check *check, const char *path, dev_t device, bool *stale)
-{
-	char xattr[64], head[LINE_SIZE + 1] = "", *end;
-	ssize_t length;
-	int fd;
-
-	if (lgetxattr(path, "security.capability", xattr, sizeof xattr) < 0) {
-		if (errno == ENOTSUP && check->plain_count < sizeof check->plain / sizeof *check->plain)
-			check->plain[check->plain_count++] = device;
-		return false;
-	}
-	*stale = true;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return true;
-	length = read(fd, head, LINE_SIZE);
-	close(fd);
-	if (length >= 4 && !memcmp(head, "\177ELF", 4))
-		return false;
-	end = strchr(head, '\n');
-	if (end)
-		*end = 0;
-	if (!strncmp(head, "#!", 2)) {
-		char *name = head + 2 + strspn(head + 2, " \t");
-
-		name[strcspn(name, " \t\r")] = 0;
-		end = strrchr(name, '/');
-		*stale = !end || strcmp(end, "/capwrap") != 0;
-	}
-	return true;
-}
-
 /* On a terminal, where it takes long. */
-static void progress(const struct check *check, const char *path, bool done)
+static void progress(struct find *find, const char *path, bool done)
 {
+	const struct check *check = (struct check *)find;
 	static time_t began, last;
 	static bool shown;
 	time_t now = time(NULL);
@@ -126,86 +97,82 @@ static void progress(const struct check *check, const char *path, bool done)
 
 		text_add_escaped(&text, path);
 		(void)fflush(stdout);
-		fprintf(stderr, "\r\033[K%lu files, %.*s", check->seen, text.length > 60 ? 60 : (int)text.length, text.bytes);
+		fprintf(stderr, "\r\033[K%lu files, %.*s", find->seen, text.length > 60 ? 60 : (int)text.length, text.bytes);
 		shown = true;
 		last = now;
 	}
 }
 
-static bool is_plain(const struct check *check, dev_t device)
+/* A wrapper, or an interpreter, and its capabilities. */
+static void put_program(const char *word, const char *path)
 {
-	for (size_t i = 0; i < check->plain_count; i++)
-		if (check->plain[i] == device)
-			return true;
-	return false;
+	cap_t caps = cap_get_file(path);
+	char *words = caps ? cap_to_text(caps, NULL) : NULL;
+	struct text text = {.length = 0};
+
+	text_add_escaped(&text, path);
+	printf("%-8s %.*s  %s\n", word, (int)text.length, text.bytes, words ? words : "?");
+	cap_free(words);
+	cap_free(caps);
 }
 
-static int by_name(const FTSENT **one, const FTSENT **other)
+static void found(struct find *find, enum kind kind, const char *path)
 {
-	return strcmp((*one)->fts_name, (*other)->fts_name);
-}
+	struct check *check = (struct check *)find;
 
-static void walk(struct check *check, const char *folder)
-{
-	char real[PATH_MAX];
-	char *const folders[] = {real, NULL};
-	FTS *fts = realpath(folder, real) ? fts_open(folders, FTS_PHYSICAL, by_name) : NULL;
-	FTSENT *entry;
-	bool stale;
-
-	if (!fts) {
-		complain(folder, strerror(errno));
-		check->trouble = true;
+	progress(find, "", true);
+	if (kind == KIND_WRAPPER || kind == KIND_PROGRAM) {
+		if (!check->json)
+			put_program(kind == KIND_WRAPPER ? "wrapper" : "program", path);
 		return;
 	}
-	while ((entry = fts_read(fts))) {
-		switch (entry->fts_info) {
-		case FTS_D:
-			if (is_plain(check, entry->fts_statp->st_dev))
-				(void)fts_set(fts, entry, FTS_SKIP);
-			progress(check, entry->fts_path, false);
-			break;
-		case FTS_F:
-			check->seen++;
-			if (S_ISREG(entry->fts_statp->st_mode) && !is_plain(check, entry->fts_statp->st_dev) &&
-				is_granted(check, entry->fts_accpath, entry->fts_statp->st_dev, &stale)) {
-				progress(check, "", true);
-				check_file(check, entry->fts_path, true, stale);
-			}
-			break;
-		case FTS_DNR:
-		case FTS_ERR:
-		case FTS_NS:
-			check->unreadable++;
-			break;
-		}
+	check->lost += kind == KIND_LOST;
+	check_file(check, path, true, kind);
+}
+
+/* A bare name that is not in the current directory is looked for as a shell would. */
+static const char *found_in_path(const char *name, char real[PATH_MAX])
+{
+	const char *path = getenv("PATH");
+
+	if (strchr(name, '/') || !access(name, F_OK))
+		return name;
+	for (; path && *path; path += *path == ':') {
+		size_t length = strcspn(path, ":");
+
+		if (length && snprintf(real, PATH_MAX, "%.*s/%s", (int)length, path, name) < PATH_MAX && !access(real, X_OK))
+			return real;
+		path += length;
 	}
-	progress(check, "", true);
-	(void)fts_close(fts);
+	return name;
 }
 
 static void check_path(struct check *check, const char *path)
 {
+	char real[PATH_MAX];
 	struct stat st;
 
 	if (!stat(path, &st) && S_ISDIR(st.st_mode)) {
 		if (check->recursive) {
-			walk(check, path);
+			if (find_below(&check->find, path))
+				return;
+			complain(path, strerror(errno));
+			check->trouble = true;
 			return;
 		}
-		complain(path, "is a folder; capwrap-check -r walks it");
+		complain(path, "is a directory; capwrap-check -r walks it");
 		check->trouble = true;
 		return;
 	}
-	check_file(check, path, false, false);
+	check_file(check, found_in_path(path, real), false, KIND_GRANTED);
 }
 
 static void summarize(const struct check *check, int paths)
 {
-	unsigned long all = check->runs + check->refused;
+	unsigned long all = check->runs + check->refused, unread = check->find.unread;
 
 	if (check->json) {
-		printf("%s]\n", all ? "\n" : "[");
+		printf("%s]\n", all + check->stale ? "\n" : "[");
 		return;
 	}
 	if (!check->recursive && paths == 1)
@@ -213,9 +180,31 @@ static void summarize(const struct check *check, int paths)
 	printf("%s%lu script%s: %lu run%s, %lu refused", all ? "\n" : "", all, all == 1 ? "" : "s", check->runs,
 		check->runs == 1 ? "s" : "", check->refused);
 	if (check->recursive)
-		printf("; %lu file%s seen, %lu folder%s could not be read", check->seen, check->seen == 1 ? "" : "s",
-			check->unreadable, check->unreadable == 1 ? "" : "s");
+		printf(" (%lu lost their grant); %lu stale; %lu file%s seen, %lu could not be read", check->lost, check->stale,
+			check->find.seen, check->find.seen == 1 ? "" : "s", unread);
 	putchar('\n');
+}
+
+/* From here on this is that user's process. */
+static bool become(const char *user)
+{
+	char *end;
+	unsigned long number = strtoul(user, &end, 10);
+	const struct passwd *entry = *end || !*user ? getpwnam(user) : getpwuid((uid_t)number);
+	uid_t uid = entry ? entry->pw_uid : (uid_t)number;
+	gid_t gid = entry ? entry->pw_gid : (gid_t)number;
+
+	if (!entry && (*end || !*user || number >= UINT_MAX)) {
+		complain(user, "no such user");
+		return false;
+	}
+	if (uid == getuid())
+		return true;
+	if ((entry ? initgroups(entry->pw_name, gid) : setgroups(0, NULL)) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) {
+		complain(user, "only root can ask for another user");
+		return false;
+	}
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -223,21 +212,26 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"recursive", no_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
+		{"user", required_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
-	struct check check = {0};
+	struct check check = {.find = {.found = found, .progress = progress}};
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	check.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
-	for (int option; (option = getopt_long(argc, argv, "r", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "hru:V", options, NULL)) != -1;) {
 		switch (option) {
 		case 'r':
 			check.recursive = true;
 			break;
 		case 'j':
 			check.json = true;
+			break;
+		case 'u':
+			if (!become(optarg))
+				return TROUBLE;
 			break;
 		case 'h':
 			(void)fputs(help, stdout);
@@ -258,9 +252,10 @@ int main(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		check_path(&check, argv[i]);
 	summarize(&check, argc - optind);
+	check.trouble |= check.find.unread > 0;
 	if (fflush(stdout) || ferror(stdout)) {
 		complain("standard output", strerror(errno));
 		check.trouble = true;
 	}
-	return check.trouble ? TROUBLE : check.refused ? SOME_REFUSED : ALL_RUN;
+	return check.trouble ? TROUBLE : check.refused + check.stale ? SOME_REFUSED : ALL_RUN;
 }

@@ -157,24 +157,29 @@ static void put_tree(const char *path, const char *marked, bool colour)
 	}
 }
 
-/* The path that the tree shows: the script's, or where the interpreter's is at fault that. */
-static void put_path(const struct report *report, bool colour)
+static enum rule rule_of(const struct refusal *fault)
 {
-	const char *object = report->runs ? NULL : report->refusal.object;
-	enum rule rule = report->runs ? RULES : refusal_texts[report->refusal.reason].rule;
+	return refusal_texts[fault->reason].rule;
+}
+
+/* The path that the tree shows: the script's, or where the interpreter's is at fault that. */
+static void put_path(const struct report *report, const struct verdict *verdict, bool colour)
+{
+	const struct refusal *fault = verdict->runs ? NULL : &verdict->faults[0];
+	enum rule rule = fault ? rule_of(fault) : RULES;
 	char real[PATH_MAX], *script;
 
 	if (rule == RULE_INTERPRETER || rule == RULE_CONTAIN) {
-		if (*object != '/')
+		if (*fault->object != '/')
 			return;
 		puts("  path");
-		put_tree(object, object, colour);
+		put_tree(fault->object, fault->object, colour);
 		return;
 	}
 	script = realpath(report->path, real);
 	puts("  path");
 	put_tree(script ? script : report->path,
-		report->runs ? NULL : rule > RULE_FILE || *object != '/' ? script : object, colour);
+		!fault ? NULL : rule > RULE_FILE || *fault->object != '/' ? script : fault->object, colour);
 }
 
 static void put_warnings(const struct report *report, bool colour)
@@ -187,25 +192,129 @@ static void put_warnings(const struct report *report, bool colour)
 	}
 }
 
-static void reason_and_fix(const struct report *report, struct text *reason, struct text *fix)
+static const char *wrapper_of(const struct report *report)
 {
-	const char *wrapper = report->decision.line.wrapper;
-
-	reason->length = fix->length = 0;
-	refusal_reason(reason, &report->refusal, text_add_escaped);
-	refusal_fix(fix, &report->refusal, report_real(report),
-		report->named ? wrapper : BINDIR "/capwrap");
+	return report->named ? report->verdict->decision.line.wrapper : BINDIR "/capwrap";
 }
 
-static void put_refusal(const struct report *report, bool colour)
+static uint64_t grant_of_script(const struct report *report)
 {
-	struct text reason, fix;
+	return report->verdict->granted ? report->verdict->decision.grant : 0;
+}
 
-	reason_and_fix(report, &reason, &fix);
-	label("reason");
-	printf("%.*s\n", (int)reason.length, reason.bytes);
+/* What mends one fault alone, as the wrapper says it. */
+static void fix_make(struct text *fix, const struct report *report, const struct verdict *verdict, const struct refusal *fault)
+{
+	struct refusal about = *fault;
+
+	if (!about.capabilities)
+		about.capabilities = grant_of_script(report);
+	fix->length = 0;
+	refusal_fix(fix, refusal_texts[fault->reason].fix, &about, report_real(report, verdict), wrapper_of(report));
+}
+
+/* What mends all, in the order in which to paste: a script that has to be moved is mended where it will be, and is granted
+ * at the end, since each change takes the grant away. */
+static void fixes_each(const struct report *report, const struct verdict *verdict,
+	void (*put)(const struct text *fix, void *data), void *data)
+{
+	const char *real = report_real(report, verdict), *slash = strrchr(real, '/');
+	uint64_t grant = grant_of_script(report);
+	bool moves = false, grants = false;
+	char script[PATH_MAX];
+	struct text fix = {.length = 0};
+
+	for (size_t i = 0; i < verdict->count; i++) {
+		const struct refusal *fault = &verdict->faults[i];
+
+		moves |= strstr(refusal_texts[fault->reason].fix, "%m") != NULL;
+		grants |= strstr(refusal_texts[fault->reason].fix, "%s") != NULL;
+		grant |= rule_of(fault) == RULE_GRANT ? fault->capabilities : 0;
+	}
+	if (verdict->count == 1) {
+		fix_make(&fix, report, verdict, &verdict->faults[0]);
+		put(&fix, data);
+		return;
+	}
+	snprintf(script, sizeof script, "%s%s", moves && slash ? REFUGE : "", moves && slash ? slash : real);
+	if (moves) {
+		text_add(&fix, "install -b ");
+		text_add_quoted(&fix, real);
+		text_add(&fix, " " REFUGE);
+		put(&fix, data);
+	}
+	for (size_t i = 0; i < verdict->count; i++) {
+		struct refusal fault = verdict->faults[i];
+		const char *words = refusal_texts[fault.reason].fix, *tail = strstr(words, "%s");
+		char alone[FIX_SIZE];
+
+		if (strstr(words, "%m") || (moves && rule_of(&fault) <= RULE_EXECUTE))
+			continue;
+		snprintf(alone, sizeof alone, "%.*s", tail ? (int)(tail - words) : (int)strlen(words), words);
+		if (tail && tail >= words + 4)
+			alone[tail - words - 4] = 0; /* && */
+		if (!*alone)
+			continue;
+		if (!fault.capabilities)
+			fault.capabilities = grant;
+		fix.length = 0;
+		refusal_fix(&fix, alone, &fault, script, wrapper_of(report));
+		put(&fix, data);
+	}
+	if (moves || grants) {
+		struct refusal again = {.capabilities = grant};
+
+		fix.length = 0;
+		refusal_fix(&fix, "%s", &again, script, "");
+		put(&fix, data);
+	}
+}
+
+static void put_fix(const struct text *fix, void *data)
+{
+	const bool *colour = data;
+
 	label("fix");
-	printf("%s%.*s%s\n", paint(colour, BOLD), (int)fix.length, fix.bytes, paint(colour, PLAIN));
+	printf("%s%.*s%s\n", paint(*colour, BOLD), (int)fix->length, fix->bytes, paint(*colour, PLAIN));
+}
+
+static void put_reason(const char *name, const struct refusal *fault)
+{
+	struct text reason = {.length = 0};
+
+	refusal_reason(&reason, fault, text_add_escaped);
+	label(name);
+	printf("%.*s\n", (int)reason.length, reason.bytes);
+}
+
+static void put_faults(const struct report *report, const struct verdict *verdict, bool colour)
+{
+	for (size_t i = 0; i < verdict->count; i++)
+		put_reason("reason", &verdict->faults[i]);
+	fixes_each(report, verdict, put_fix, &colour);
+}
+
+/* "by the rule path", "by the rules path, file" */
+static void put_rules(const struct verdict *verdict)
+{
+	bool seen[RULES] = {false};
+	size_t count = 0, put = 0;
+
+	for (size_t i = 0; i < verdict->count; i++)
+		count += !seen[rule_of(&verdict->faults[i])], seen[rule_of(&verdict->faults[i])] = true;
+	printf(", by the rule%s ", count == 1 ? "" : "s");
+	for (enum rule rule = RULE_CALL; rule < RULES; rule++)
+		if (seen[rule])
+			printf("%s%s", put++ ? ", " : "", rule_names[rule]);
+	putchar('\n');
+}
+
+static bool has_fault(const struct verdict *verdict, const struct refusal *fault)
+{
+	for (size_t i = 0; i < verdict->count; i++)
+		if (verdict->faults[i].reason == fault->reason && !strcmp(verdict->faults[i].object, fault->object))
+			return true;
+	return false;
 }
 
 static void put_run(const struct report *report)
@@ -222,7 +331,7 @@ static void put_run(const struct report *report)
 	for (cap_value_t cap = 0; cap < 64; cap++) {
 		char *text;
 
-		if (!(report->decision.grant >> cap & 1))
+		if (!(report->verdict->decision.grant >> cap & 1))
 			continue;
 		label(name);
 		name = "";
@@ -232,57 +341,65 @@ static void put_run(const struct report *report)
 		cap_free(text);
 	}
 	label("starts");
-	printf("%s\n", report->effective && report->decision.interpreter.file.present
+	printf("%s\n", report->effective && report->verdict->decision.interpreter.file.present
 			? "effective; child processes get nothing by default"
 			: report->effective ? "effective; child processes have it too"
 			: "permitted, not effective; child processes get nothing by default");
 	label("may run");
 	printf("%s\n", report->may_run);
 	label("keeps");
-	for (char *const *kept = report->decision.line.kept; *kept; kept++, separator = " ")
+	for (char *const *kept = report->verdict->decision.line.kept; *kept; kept++, separator = " ")
 		printf("%s%s", separator, *kept);
 	printf("%s\n", *separator ? "" : "of the environment only language and terminal settings");
 }
 
 void show_report(const struct report *report, bool colour)
 {
+	const struct verdict *verdict = report->verdict, *others = report->others;
+	const char *refused = colour ? RED "refused" PLAIN : "refused", *runs = colour ? GREEN "runs" PLAIN : "runs";
+	bool differ = others && others->runs != verdict->runs;
+
 	put_foreign(report->path);
-	if (report->runs) {
-		printf(": %sruns%s\n", paint(colour, GREEN), paint(colour, PLAIN));
+	if (verdict->runs && !differ)
+		printf(": %s\n", runs);
+	else if (verdict->runs)
+		printf(": %s for root, %s for others", runs, refused);
+	else
+		printf(differ ? ": %s for root, %s for others" : ": %s", refused, runs);
+	if (!verdict->runs || differ)
+		put_rules(verdict->runs ? others : verdict);
+	if (verdict->runs)
 		put_run(report);
-	} else {
-		printf(": %srefused%s, by the rule %s\n", paint(colour, RED), paint(colour, PLAIN),
-			rule_names[refusal_texts[report->refusal.reason].rule]);
-		put_refusal(report, colour);
-	}
+	else
+		put_faults(report, verdict, colour);
+	if (differ && verdict->runs)
+		put_faults(report, others, colour);
+	for (size_t i = 0; !differ && others && i < others->count; i++)
+		if (!has_fault(verdict, &others->faults[i]))
+			put_reason("for others", &others->faults[i]);
 	put_warnings(report, colour);
-	put_path(report, colour);
+	put_path(report, differ && verdict->runs ? others : verdict, colour);
 }
 
-void show_brief(const struct report *report, bool stale, bool colour)
+void show_brief(const struct report *report, enum kind kind, bool colour)
 {
+	const struct verdict *verdict = report->others && report->verdict->runs ? report->others : report->verdict;
+	bool stale = kind == KIND_STALE;
+	const char *word = stale ? "stale" : kind == KIND_LOST ? "lost" : verdict->runs ? "runs" : "refused";
 	struct text caps = {.length = 0};
 
+	text_add_capabilities(&caps, grant_of_script(report));
+	printf("%s%-8s%s ", paint(colour, stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(colour, PLAIN));
+	put_foreign(report->path);
+	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
+	printf("%s%s\n", *report->may_run ? "; " : "", report->may_run);
 	if (stale) {
-		printf("%sstale%s    ", paint(colour, YELLOW), paint(colour, PLAIN));
-		put_foreign(report->path);
-		printf("\n");
 		label("fix");
 		printf("%ssetcap -r ", paint(colour, BOLD));
 		put_word(report->path);
 		printf("%s\n", paint(colour, PLAIN));
-		put_warnings(report, colour);
-		return;
-	}
-	printf("%s%-8s%s ", paint(colour, report->runs ? GREEN : RED), report->runs ? "runs" : "refused",
-		paint(colour, PLAIN));
-	put_foreign(report->path);
-	if (report->runs) {
-		text_add_capabilities(&caps, report->decision.grant);
-		printf("  %.*s%s\n", (int)caps.length, caps.bytes, report->effective ? "" : ", permitted only");
-	} else {
-		printf("\n");
-		put_refusal(report, colour);
+	} else if (!verdict->runs) {
+		put_faults(report, verdict, colour);
 	}
 	put_warnings(report, colour);
 }
@@ -301,6 +418,13 @@ static unsigned utf8(const unsigned char *text)
 	return count;
 }
 
+/* What a terminal takes for an order: C1, and those that turn the direction of what follows. */
+static bool is_control(unsigned point)
+{
+	return (point >= 0x80 && point <= 0x9f) || point == 0x61c || point == 0x200e || point == 0x200f ||
+		(point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
 static void put_string(const char *string)
 {
 	const unsigned char *text = (const unsigned char *)string;
@@ -308,8 +432,13 @@ static void put_string(const char *string)
 	putchar('"');
 	while (*text) {
 		unsigned count = utf8(text);
+		unsigned point = count == 2 ? (text[0] & 0x1fU) << 6 | (text[1] & 0x3fU)
+			: count == 3 ? (text[0] & 0xfU) << 12 | (text[1] & 0x3fU) << 6 | (text[2] & 0x3fU) : 0;
 
-		if (!count)
+		if (is_control(point)) {
+			printf("\\u%04x", point);
+			text += count;
+		} else if (!count)
 			printf("\\udc%02x", *text++);
 		else if (*text < ' ' || *text == 0x7f)
 			printf("\\u%04x", *text++);
@@ -376,30 +505,76 @@ static void put_list(const char *key, const char *const *list, bool names)
 	putchar(']');
 }
 
-void show_json(const struct report *report)
+static void put_json_fix(const struct text *fix, void *data)
 {
-	bool runs = report->runs;
-	struct text reason = {.length = 0}, fix = {.length = 0};
+	const char **comma = data;
+	struct text text = *fix;
 
-	printf("  {\n    \"path\": ");
-	put_string(report->path);
-	put_member("verdict", runs ? "runs" : "refused");
-	if (runs) {
+	text.bytes[text.length] = 0;
+	printf("%s", *comma);
+	put_string(text.bytes);
+	*comma = ", ";
+}
+
+/* What the wrapper would say, all that is wrong, and what to paste. */
+static void put_verdict(const struct report *report, const struct verdict *verdict)
+{
+	struct text reason = {.length = 0}, fix = {.length = 0};
+	const char *comma = "";
+
+	put_member("verdict", verdict->runs ? "runs" : "refused");
+	if (verdict->runs) {
 		put_member("rule", NULL);
 		put_member("reason", NULL);
 		put_member("fix", NULL);
 	} else {
-		reason_and_fix(report, &reason, &fix);
-		put_member("rule", rule_names[refusal_texts[report->refusal.reason].rule]);
+		refusal_reason(&reason, &verdict->faults[0], text_add_escaped);
+		fix_make(&fix, report, verdict, &verdict->faults[0]);
+		put_member("rule", rule_names[rule_of(&verdict->faults[0])]);
 		put_text("reason", &reason);
 		put_text("fix", &fix);
 	}
-	put_capabilities(report->decision.grant);
+	put_key("faults");
+	putchar('[');
+	for (size_t i = 0; i < verdict->count; i++) {
+		reason.length = 0;
+		refusal_reason(&reason, &verdict->faults[i], text_add_escaped);
+		reason.bytes[reason.length] = 0;
+		printf("%s{\"rule\": \"%s\", \"reason\": ", i ? ", " : "", rule_names[rule_of(&verdict->faults[i])]);
+		put_string(reason.bytes);
+		putchar('}');
+	}
+	putchar(']');
+	put_key("fixes");
+	putchar('[');
+	if (!verdict->runs)
+		fixes_each(report, verdict, put_json_fix, &comma);
+	putchar(']');
+}
+
+void show_json(const struct report *report)
+{
+	const struct decision *decision = &report->verdict->decision;
+	bool runs = report->verdict->runs;
+
+	printf("  {\n    \"path\": ");
+	put_string(report->path);
+	put_verdict(report, report->verdict);
+	put_key("others");
+	if (report->others) {
+		printf("{\n    \"path\": ");
+		put_string(report->path);
+		put_verdict(report, report->others);
+		printf("}");
+	} else {
+		printf("null");
+	}
+	put_capabilities(grant_of_script(report));
 	put_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
-	put_member("interpreter", runs ? report->decision.interpreter.found : NULL);
+	put_member("interpreter", runs ? decision->interpreter.found : NULL);
 	put_list("command", (const char *const *)report->command, false);
-	put_list("environment", report->decision.environment, true);
-	put_member("may_run", runs ? report->may_run : NULL);
+	put_list("environment", runs ? decision->environment : NULL, true);
+	put_member("may_run", *report->may_run ? report->may_run : NULL);
 	put_key("warnings");
 	putchar('[');
 	for (size_t i = 0; i < report->warnings.count; i++) {

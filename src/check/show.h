@@ -4,13 +4,14 @@
 
 #include <stdbool.h>
 
+#include "find.h"
 #include "foretell.h"
 
 /* For a person, in full. */
 void show_report(const struct report *report, bool colour);
 
 /* For a person, one of many: a line, and what is wrong with it. `stale`: it has a grant, and is no script of capwrap's. */
-void show_brief(const struct report *report, bool stale, bool colour);
+void show_brief(const struct report *report, enum kind kind, bool colour);
 
 /* An object of the array that capwrap-check(8) describes. Bytes of a name that are not UTF-8 become lone surrogates
  * U+DC80 to U+DCFF, so that no name is lost. */

@@ -2,38 +2,48 @@
 
 #include <string.h>
 
-bool decide_script(struct decision *decision, const char *path, struct refusal *refusal)
-{
-	struct script *script = &decision->script;
-
-	return script_open(script, path, refusal) &&
-		script_executable(script, refusal) &&
-		line_read(&decision->line, script->fd, refusal);
-}
-
-static bool interpreter_decide(struct decision *decision, struct refusal *refusal)
-{
-	const struct line *line = &decision->line;
-	struct interpreter *interpreter = &decision->interpreter;
-
-	if (!interpreter_find(interpreter, line->words[0], refusal) ||
-		!interpreter_trust(interpreter, line->wrapper, decision->grant, refusal))
-		return false;
-	decision->proven = proven_find(line, interpreter);
-	return proven_trust(decision->proven, line, interpreter, &decision->script.path, refusal) &&
-		(!line->contain || interpreter_contains(interpreter, decision->grant, refusal));
-}
-
-bool decide_run(struct decision *decision, const struct start *start, struct refusal *refusal)
+bool decide_step(struct decision *decision, const struct start *start, enum step step, struct refusal *refusal)
 {
 	struct line *line = &decision->line;
-	const struct script *script = &decision->script;
+	struct script *script = &decision->script;
+	struct interpreter *interpreter = &decision->interpreter;
 
-	return line_of(line, script->path.real, start->executed, start->line, refusal) &&
-		line_parse(line, refusal) &&
-		grant_read(&decision->grant, script->fd, refusal) &&
-		interpreter_decide(decision, refusal) &&
-		grant_below_ceiling(decision->grant, start->permitted, line->wrapper, refusal);
+	switch (step) {
+	case STEP_SCRIPT:
+		return script_open(script, start->script, refusal);
+	case STEP_EXECUTE:
+		return script_executable(script, refusal);
+	case STEP_READ:
+		return line_read(line, script->fd, refusal);
+	case STEP_WRAPPER:
+		return line_of(line, script->path.real, start->executed, start->line, refusal);
+	case STEP_PARSE:
+		return line_parse(line, refusal);
+	case STEP_GRANT:
+		return grant_read(&decision->grant, script->fd, refusal);
+	case STEP_FIND:
+		return interpreter_find(interpreter, line->words[0], refusal);
+	case STEP_TRUST:
+		return interpreter_trust(interpreter, line->wrapper, decision->grant, refusal);
+	case STEP_PROVEN:
+		decision->proven = proven_find(line, interpreter);
+		return proven_trust(decision->proven, line, interpreter, &script->path, refusal);
+	case STEP_CONTAIN:
+		return !line->contain || interpreter_contains(interpreter, decision->grant, refusal);
+	case STEP_CEILING:
+		return grant_below_ceiling(decision->grant, start->permitted, line->wrapper, refusal);
+	case STEPS:
+		break;
+	}
+	return false;
+}
+
+bool decide(struct decision *decision, const struct start *start, struct refusal *refusal)
+{
+	for (enum step step = STEP_SCRIPT; step < STEPS; step++)
+		if (!decide_step(decision, start, step, refusal))
+			return false;
+	return true;
 }
 
 size_t decision_arguments_max(const struct decision *decision, size_t count)

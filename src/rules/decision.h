@@ -15,6 +15,7 @@
 
 /* How the wrapper was started, as far as the rules ask. */
 struct start {
+	const char *script;   /* as the caller spelt it */
 	const char *line;     /* as the kernel passed it; the script's own first line decides */
 	const char *executed; /* the path that the kernel was asked to execute; "" where that is not known */
 	uint64_t permitted;   /* what the kernel gave the wrapper: the ceiling */
@@ -30,11 +31,27 @@ struct decision {
 	char modules[sizeof "PYTHONPATH=" + PATH_MAX];
 };
 
-/* What can be said of the file alone: path, file, execute, and what its first line names. */
-bool decide_script(struct decision *decision, const char *path, struct refusal *refusal);
+/* The rules, in the order in which they are applied. */
+enum step {
+	STEP_SCRIPT, /* path and file */
+	STEP_EXECUTE,
+	STEP_READ, /* the first line */
+	STEP_WRAPPER, /* that the line names, which must be this one */
+	STEP_PARSE,
+	STEP_GRANT,
+	STEP_FIND, /* the interpreter */
+	STEP_TRUST,
+	STEP_PROVEN,
+	STEP_CONTAIN,
+	STEP_CEILING,
+	STEPS
+};
 
-/* What depends on the wrapper and on how it was started, too: all other rules. */
-bool decide_run(struct decision *decision, const struct start *start, struct refusal *refusal);
+/* Takes one of them, for which those before must have been taken. */
+bool decide_step(struct decision *decision, const struct start *start, enum step step, struct refusal *refusal);
+
+/* Takes all. */
+bool decide(struct decision *decision, const struct start *start, struct refusal *refusal);
 
 /* Fills in what is executed: the interpreter, what is added to it, the line's arguments, the script, the caller's `count`
  * arguments, NULL. There is room for as many as decision_arguments_max says. */

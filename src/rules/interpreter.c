@@ -81,10 +81,10 @@ bool interpreter_trust(struct interpreter *interpreter, const char *wrapper, uin
 		return false;
 	if (!S_ISREG(path->file.stx_mode))
 		return refuse_about(refusal, INTERPRETER_TYPE, interpreter->found, 0);
-	if (path->file.stx_uid)
-		return refuse_about(refusal, INTERPRETER_OWNER, path->real, 0);
-	if (path_writable(path->file.stx_mode))
-		return refuse_about(refusal, INTERPRETER_WRITABLE, path->real, 0);
+	if (path->file.stx_uid && !flaw(refusal, INTERPRETER_OWNER, path->real))
+		return false;
+	if (path_writable(path->file.stx_mode) && !flaw(refusal, INTERPRETER_WRITABLE, path->real))
+		return false;
 	if (!file_look(&self, AT_FDCWD, wrapper, 0) || file_same(&path->file, &self))
 		return refuse_about(refusal, INTERPRETER_SELF, path->real, 0);
 	if (path->file.stx_mode & (S_ISUID | S_ISGID))

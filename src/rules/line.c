@@ -13,11 +13,17 @@ bool line_split(struct line *line, const char *head, size_t length, struct refus
 {
 	const char *newline, *path, *end;
 
+	if (length >= 4 && !memcmp(head, "\177ELF", 4))
+		return refuse(refusal, LINE_PROGRAM);
+	if (length >= 5 && !memcmp(head, "\357\273\277#!", 5))
+		return refuse(refusal, LINE_MARK);
 	if (length < 2 || head[0] != '#' || head[1] != '!')
 		return refuse(refusal, LINE_MAGIC);
 	newline = memchr(head, '\n', length < LINE_SIZE ? length : LINE_SIZE);
 	if (!newline)
 		return refuse(refusal, LINE_END);
+	if (newline[-1] == '\r' && flaw(refusal, LINE_CR, ""))
+		newline--;
 	for (const char *at = head; at < newline; at++) {
 		if (*at == '\r')
 			return refuse(refusal, LINE_CR);

@@ -49,7 +49,7 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 		return true;
 	if (statfs(step, &fs) < 0)
 		return refuse_about(refusal, reasons->step, step, errno);
-	return !(fs.f_flags & ST_NOSUID) || refuse_about(refusal, reasons->nosuid, step, 0);
+	return !(fs.f_flags & ST_NOSUID) || flaw(refusal, reasons->nosuid, step);
 }
 
 /* The walk goes on from the directory that it stands on. */
@@ -59,12 +59,12 @@ static bool directory_trust(struct path *path, const struct path_reasons *reason
 
 	if (!S_ISDIR(path->file.stx_mode))
 		return refuse_about(refusal, reasons->step, step, ENOTDIR);
-	if (path->file.stx_uid)
-		return refuse_about(refusal, *path->real ? reasons->owner : reasons->root, step, 0);
+	if (path->file.stx_uid && !flaw(refusal, *path->real ? reasons->owner : reasons->root, step))
+		return false;
 	if (!path_writable(path->file.stx_mode))
 		return true;
 	if (!(path->file.stx_mode & S_ISVTX))
-		return refuse_about(refusal, reasons->writable, step, 0);
+		return flaw(refusal, reasons->writable, step);
 	path->loose = strlen(step);
 	return true;
 }
@@ -76,8 +76,14 @@ static bool step_forth(struct path *path, const char *name, size_t length, bool 
 	size_t end = strlen(path->real);
 
 	if (last && path->loose && (reasons->above || path->loose == strlen(step_name(path)))) {
-		path->real[path->loose > 1 ? path->loose : 0] = 0;
-		return refuse_about(refusal, reasons->sticky, step_name(path), 0);
+		char *rest = path->real + (path->loose > 1 ? path->loose : 0), first = *rest;
+		bool go_on;
+
+		*rest = 0;
+		go_on = flaw(refusal, reasons->sticky, step_name(path));
+		*rest = first;
+		if (!go_on)
+			return false;
 	}
 	if (end + 1 + length >= sizeof path->real)
 		return refuse_about(refusal, reasons->step, step_name(path), ENAMETOOLONG);
@@ -121,8 +127,8 @@ static bool link_follow(struct path *path, const char *rest, unsigned *links, co
 {
 	if (!reasons->links)
 		return refuse_about(refusal, reasons->link, path->real, 0);
-	if (path->file.stx_uid)
-		return refuse_about(refusal, reasons->owner, path->real, 0);
+	if (path->file.stx_uid && !flaw(refusal, reasons->owner, path->real))
+		return false;
 	if (++*links > LINKS_MAX)
 		return refuse_about(refusal, reasons->step, path->real, ELOOP);
 	return start_over(path, rest, true, reasons, refusal);

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "text.h"
@@ -35,12 +36,21 @@ struct refusal {
 	int error;             /* errno, where the kernel said no */
 	uint64_t capabilities; /* the ones that it is about */
 	char object[PATH_MAX]; /* the file or word that it is about */
+
+	/* Where a program collects flaws; in the wrapper there is no room. */
+	struct refusal *flaws;
+	size_t count, room;
 };
 
 /* Note why, and are false, so that a rule ends with `return refuse(...)`: about the script itself and with errno as it
  * stands, or about another object. Where a rule is true, what was noted on the way means nothing. */
 bool refuse(struct refusal *refusal, enum reason reason);
 bool refuse_about(struct refusal *refusal, enum reason reason, const char *object, int error);
+
+/* Notes what need not be the only flaw. False, but where there is room for it: then the rule goes on. */
+bool flaw(struct refusal *refusal, enum reason reason, const char *object);
+
+#define REFUGE "/usr/local/bin" /* where a script is safe */
 
 #define REASON_SIZE 128
 #define FIX_SIZE (128 + sizeof SECURE_PATH) /* which one of them names */
@@ -59,7 +69,8 @@ extern const char rule_names[RULES][12];
 /* What went wrong, in words; foreign ones among them by `add`, which is text_add_escaped for a person's eyes. */
 void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *));
 
-/* The command that mends it, to be pasted into a shell. `script` and `wrapper` are the paths that it may name. */
-void refusal_fix(struct text *text, const struct refusal *refusal, const char *script, const char *wrapper);
+/* The command that mends it, to be pasted into a shell, from the words of the table. `script` and `wrapper` are the paths that it
+ * may name. */
+void refusal_fix(struct text *text, const char *words, const struct refusal *refusal, const char *script, const char *wrapper);
 
 #endif

@@ -1,10 +1,11 @@
 /* Every refusal, listed once: its name, rule, exit code, reason and fix. The exit code is 125; 126 where the interpreter
  * can't be executed, 127 where it is not found. capwrap.1 lists the same, and a test holds the two together.
  * %o stands for the file or word that it is about, %e for errno in words, %g for the capabilities, %p for the script,
- * %w for the wrapper. */
+ * %w for the wrapper; in a fix, %s for the command that grants again what the script had, and %m for those that move it to where
+ * nobody else can write. */
 
 REFUSAL(CALL_USAGE, RULE_CALL, 125,
-	"called without a line and a script",
+	"called without arguments; it is meant to be run by a script's #! line",
 	"begin a script with #!%w python3, and run that")
 REFUSAL(CALL_IDS, RULE_CALL, 125,
 	"real, effective and saved user or group id differ",
@@ -29,19 +30,19 @@ REFUSAL(PATH_LINK, RULE_PATH, 125,
 	"run %p again")
 REFUSAL(PATH_OWNER, RULE_PATH, 125,
 	"%o is not owned by root",
-	"install %p /usr/local/bin # and setcap it there")
+	"%m")
 REFUSAL(PATH_ROOT, RULE_PATH, 125,
-	"%o, above all, is not owned by root",
+	"the root directory %o is not owned by root",
 	"run it outside of user namespaces, or: chown root: %o")
 REFUSAL(PATH_WRITABLE, RULE_PATH, 125,
 	"%o is writable by group or others",
 	"chmod go-w %o")
 REFUSAL(PATH_STICKY, RULE_PATH, 125,
 	"lies in %o, where others can put files beside it",
-	"install %p /usr/local/bin # and setcap it there")
+	"%m")
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
-	"chmod +r %p")
+	"let those who run it read it, too, since the interpreter has to")
 REFUSAL(FILE_LIMIT, RULE_FILE, 125,
 	"can't be opened: %e",
 	"ulimit -n 1024")
@@ -50,24 +51,24 @@ REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"name a script")
 REFUSAL(FILE_OWNER, RULE_FILE, 125,
 	"not owned by root",
-	"chown root: %p && setcap cap_NAME=i %p")
+	"chown root: %p && %s")
 REFUSAL(FILE_WRITABLE, RULE_FILE, 125,
 	"writable by group or others",
 	"chmod go-w %p")
 REFUSAL(FILE_NOSUID, RULE_FILE, 125,
 	"%o is mounted nosuid",
-	"mount -o remount,suid %o")
+	"%m")
 REFUSAL(EXECUTE_DENIED, RULE_EXECUTE, 125,
 	"nobody may execute it",
 	"chmod +x %p")
 REFUSAL(EXECUTE_OTHERS, RULE_EXECUTE, 125,
 	"you are not among those who may execute it",
-	"ls -l %p shows the group to become a member of")
+	"become a member of its group, or of another that it is given to")
 REFUSAL(EXECUTE_NOEXEC, RULE_EXECUTE, 125,
 	"on a mount with noexec",
-	"mount -o remount,exec \"$(stat -c %m %p)\"")
+	"%m")
 REFUSAL(EXECUTE_BUSY, RULE_EXECUTE, 125,
-	"open for writing",
+	"some process has it open or mapped for writing",
 	"fuser -v %p")
 REFUSAL(EXECUTE_ERROR, RULE_EXECUTE, 125,
 	"can't be executed: %e",
@@ -75,6 +76,12 @@ REFUSAL(EXECUTE_ERROR, RULE_EXECUTE, 125,
 REFUSAL(LINE_READ, RULE_LINE, 125,
 	"its first line can't be read: %e",
 	"head -n 1 %p")
+REFUSAL(LINE_PROGRAM, RULE_LINE, 125,
+	"it is a program, not a script",
+	"give a program its capabilities by setcap alone")
+REFUSAL(LINE_MARK, RULE_LINE, 125,
+	"a byte order mark stands before its #!",
+	"LC_ALL=C sed -i '1s/^...//' %p && %s")
 REFUSAL(LINE_MAGIC, RULE_LINE, 125,
 	"it does not begin with #! and the path of a program",
 	"put #!%w and an interpreter, such as python3, into its first line")
@@ -83,13 +90,13 @@ REFUSAL(LINE_END, RULE_LINE, 125,
 	"shorten it")
 REFUSAL(LINE_CR, RULE_LINE, 125,
 	"its first line has a carriage return",
-	"sed -i 's/\\r$//' %p && setcap cap_NAME=i %p")
+	"sed -i 's/\\r$//' %p && %s")
 REFUSAL(LINE_CONTROL, RULE_LINE, 125,
 	"its first line has a control byte",
 	"head -n 1 %p | cat -v")
 REFUSAL(LINE_WRAPPER, RULE_LINE, 125,
 	"its first line names %o, which is not this wrapper",
-	"put #!%w and an interpreter, such as python3, there")
+	"put %w there, before the interpreter and its options")
 REFUSAL(LINE_DIFFERS, RULE_LINE, 125,
 	"its first line is not the one that the wrapper was called with",
 	"run the script itself: %p")
@@ -122,19 +129,19 @@ REFUSAL(LINE_INTERPRETER, RULE_LINE, 125,
 	"put one, such as python3, behind #!%w and its options")
 REFUSAL(GRANT_READ, RULE_GRANT, 125,
 	"its capabilities can't be read: %e",
-	"setcap -r %p && setcap cap_NAME=i %p")
+	"setcap -r %p && %s")
 REFUSAL(GRANT_UNSUPPORTED, RULE_GRANT, 125,
 	"its file system has no file capabilities",
-	"install %p /usr/local/bin # and setcap it there")
+	"%m")
 REFUSAL(GRANT_NONE, RULE_GRANT, 125,
-	"it has no inheritable capabilities (an edit takes them away)",
-	"setcap cap_NAME=i %p")
+	"it has no inheritable capabilities (an edit, a copy or an upgrade loses them)",
+	"%s")
 REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
 	"its capabilities were set in a user namespace",
-	"setcap %g=i %p")
+	"%s")
 REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
 	"it has permitted capabilities that are not inheritable: use =i",
-	"setcap %g=i %p")
+	"%s")
 REFUSAL(INTERPRETER_RELATIVE, RULE_INTERPRETER, 125,
 	"%o is neither a bare name nor an absolute path",
 	"put its absolute path into the first line")
@@ -155,25 +162,25 @@ REFUSAL(INTERPRETER_STICKY, RULE_INTERPRETER, 125,
 	"put the path of one that root installed into the first line")
 REFUSAL(INTERPRETER_NOSUID, RULE_INTERPRETER, 125,
 	"interpreter: %o is mounted nosuid",
-	"mount -o remount,suid %o")
+	"put an interpreter of another file system into the first line")
 REFUSAL(INTERPRETER_TYPE, RULE_INTERPRETER, 126,
 	"interpreter: %o is not a regular file",
 	"put the path of a program into the first line")
 REFUSAL(INTERPRETER_DENIED, RULE_INTERPRETER, 126,
 	"interpreter: you may not execute %o: %e",
-	"chmod +x %o # or see: namei -l %o, and: findmnt -T %o")
+	"namei -l %o")
 REFUSAL(INTERPRETER_SELF, RULE_INTERPRETER, 125,
 	"interpreter: %o is the wrapper itself",
 	"put another interpreter, such as python3, into the first line")
 REFUSAL(INTERPRETER_SETID, RULE_INTERPRETER, 125,
 	"interpreter: %o is set-user-ID or set-group-ID",
-	"chmod ug-s %o")
+	"put an interpreter without these bits, or a copy, into the first line")
 REFUSAL(INTERPRETER_PROGRAM, RULE_INTERPRETER, 125,
 	"interpreter: %o is not a program of this machine, but starts one, as scripts do",
 	"put the program that it starts into the first line")
 REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
-	"interpreter: %o has file capabilities other than inheritable ones that cover the grant",
-	"setcap -r %o # or: setcap %g=i %o")
+	"interpreter: the file capabilities of %o would not pass on exactly the grant",
+	"put a copy of it, which has none, into the first line")
 REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
 	"interpreter %o can't be executed: %e",
 	"file -L %o")
@@ -191,10 +198,10 @@ REFUSAL(PROVEN_OPTION, RULE_PROVEN, 125,
 	"remove it, or put --unproven before the interpreter and answer for it yourself")
 REFUSAL(PROVEN_ABOVE, RULE_PROVEN, 125,
 	"others can put files into %o, where its interpreter looks for modules",
-	"install %p /usr/local/bin # and setcap it there")
+	"%m")
 REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
 	"--contain needs an interpreter whose inheritable file capabilities cover the grant, and %o has none",
-	"setcap %g=i %o # or better a copy of it, named in the first line")
+	"copy it, setcap %g=i on the copy, and put that into the first line")
 REFUSAL(CEILING_NO_NEW_PRIVS, RULE_CEILING, 125,
 	"the wrapper did not get %g: no_new_privs is set",
 	"run it outside of what sets that, such as NoNewPrivileges= of systemd or a container")
@@ -203,13 +210,16 @@ REFUSAL(CEILING_BOUNDING, RULE_CEILING, 125,
 	"add it where that is narrowed, such as CapabilityBoundingSet= of systemd or a container")
 REFUSAL(CEILING_NOSUID, RULE_CEILING, 125,
 	"the wrapper did not get %g: it lies on a mount with nosuid",
-	"mount -o remount,suid \"$(stat -c %m %w)\"")
+	"install capwrap on a file system that is not mounted nosuid")
 REFUSAL(CEILING_WRAPPER, RULE_CEILING, 125,
 	"the wrapper has no capabilities",
 	"setcap all=p %w")
 REFUSAL(CEILING_NARROW, RULE_CEILING, 125,
 	"the wrapper is not to grant %g",
 	"getcap %w shows what it is to grant")
+REFUSAL(CEILING_EFFECTIVE, RULE_CEILING, 125,
+	"the kernel does not start %o: its capabilities are effective, and %g not in the bounding set",
+	"setcap all=p %o")
 REFUSAL(CEILING_WITHHELD, RULE_CEILING, 125,
 	"the kernel withheld %g from the wrapper",
 	"run it untraced and outside of user namespaces")

@@ -76,11 +76,8 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
 	if (!S_ISREG(file.stx_mode))
 		return refuse(refusal, FILE_TYPE);
-	if (file.stx_uid)
-		return refuse(refusal, FILE_OWNER);
-	if (path_writable(file.stx_mode))
-		return refuse(refusal, FILE_WRITABLE);
-	return true;
+	return (!file.stx_uid || flaw(refusal, FILE_OWNER, "")) &&
+		(!path_writable(file.stx_mode) || flaw(refusal, FILE_WRITABLE, ""));
 }
 
 /* Linux 6.14 judges the very descriptor, and refuses while anyone can write through another or through a mapping. */

@@ -28,6 +28,10 @@ static enum reason expect_line(struct expected *expected, const uint8_t *head, s
 {
 	size_t at = 2, wrapper = 0, line = 0, pending = 0;
 
+	if (size > 3 && !strncmp((const char *)head, "\177ELF", 4))
+		return LINE_PROGRAM;
+	if (size > 4 && !strncmp((const char *)head, "\xef\xbb\xbf#!", 5))
+		return LINE_MARK;
 	if (size < 2 || head[0] != '#' || head[1] != '!')
 		return LINE_MAGIC;
 	for (size_t end = 0; end < size && head[end] != '\n'; end++)

@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	refusal_reason(&text, &refusal, text_add_escaped);
 	check_printable(&text);
 	text.length = 0;
-	refusal_fix(&text, &refusal, words[1], words[2]);
+	refusal_fix(&text, refusal_texts[refusal.reason].fix, &refusal, words[1], words[2]);
 	check_printable(&text);
 	return 0;
 }

@@ -107,7 +107,7 @@ START_TEST(refusals)
 		refusal.capabilities = 1;
 		refusal_reason(&text, &refusal, text_add_escaped);
 		ck_assert_ptr_null(strpbrk(said(&text), "%\n"));
-		refusal_fix(&text, &refusal, "/p q", "/w");
+		refusal_fix(&text, refusal_texts[i].fix, &refusal, "/p q", "/w");
 		said(&text);
 		ck_assert_ptr_null(strstr(text.bytes, "/o b;"));
 		ck_assert_int_gt((int)strlen(text.bytes), 3);
@@ -115,7 +115,7 @@ START_TEST(refusals)
 	refuse_about(&refusal, PATH_WRITABLE, "/o b", 0);
 	refusal_reason(&text, &refusal, text_add_escaped);
 	ck_assert_str_eq(said(&text), "/o b is writable by group or others");
-	refusal_fix(&text, &refusal, "", "");
+	refusal_fix(&text, refusal_texts[PATH_WRITABLE].fix, &refusal, "", "");
 	ck_assert_str_eq(said(&text), "chmod go-w '/o b'");
 	memset(longest, 'x', sizeof longest - 1);
 	refuse_about(&refusal, PATH_OWNER, longest, 0);
