@@ -680,7 +680,7 @@ def sysctl(name: str, value: object):
 # ---- capwrap-check
 
 CHECK = BUILD / "src/check/capwrap-check"
-FIELDS = ["path", "verdict", "rule", "reason", "fix", "capabilities", "starts", "interpreter", "command", "environment",
+FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "starts", "interpreter", "command", "environment",
           "may_run", "warnings"]
 
 
@@ -689,6 +689,7 @@ def check(world, *paths, **more) -> list[dict]:
     result = world.run(CHECK, "--json", *paths, **more)
     assert result.err == "", result
     reports = json.loads(result.out)
-    assert result.code == any(report["verdict"] == "refused" for report in reports), result
+    verdicts = [verdict for report in reports for verdict in (report, report["others"]) if verdict]
+    assert result.code == any(verdict["verdict"] == "refused" for verdict in verdicts), result
     assert all(list(report) == FIELDS for report in reports)
     return reports

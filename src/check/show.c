@@ -202,6 +202,13 @@ static uint64_t grant_of_script(const struct report *report)
 	return report->verdict->granted ? report->verdict->decision.grant : 0;
 }
 
+/* What may be no script for capwrap at all is not to be changed. */
+static const char *words_of(const struct report *report, const struct refusal *fault)
+{
+	return fault->reason == EXECUTE_DENIED && !report->named ? "let those who are to run it execute it"
+								  : refusal_texts[fault->reason].fix;
+}
+
 /* What mends one fault alone, as the wrapper says it. */
 static void fix_make(struct text *fix, const struct report *report, const struct verdict *verdict, const struct refusal *fault)
 {
@@ -210,7 +217,7 @@ static void fix_make(struct text *fix, const struct report *report, const struct
 	if (!about.capabilities)
 		about.capabilities = grant_of_script(report);
 	fix->length = 0;
-	refusal_fix(fix, refusal_texts[fault->reason].fix, &about, report_real(report, verdict), wrapper_of(report));
+	refusal_fix(fix, words_of(report, fault), &about, report_real(report, verdict), wrapper_of(report));
 }
 
 /* What mends all, in the order in which to paste: a script that has to be moved is mended where it will be, and is granted
@@ -245,7 +252,7 @@ static void fixes_each(const struct report *report, const struct verdict *verdic
 	}
 	for (size_t i = 0; i < verdict->count; i++) {
 		struct refusal fault = verdict->faults[i];
-		const char *words = refusal_texts[fault.reason].fix, *tail = strstr(words, "%s");
+		const char *words = words_of(report, &fault), *tail = strstr(words, "%s");
 		char alone[FIX_SIZE];
 
 		if (strstr(words, "%m") || (moves && rule_of(&fault) <= RULE_EXECUTE))
