@@ -89,7 +89,7 @@ static void print_refusal(const char *script, const char *real, const struct ref
 void log_refused(const struct decision *decision, const struct call *call, const struct refusal *refusal)
 {
 	enum rule rule = refusal_texts[refusal->reason].rule;
-	const char *real = rule > RULE_PATH ? decision->script.path.real : call->start.script;
+	const char *real = *decision->script.path.real ? decision->script.path.real : call->start.script;
 
 	log_begin(LOG_WARNING, "refused", call->uid, real);
 	text_add(&line, " rule=");

@@ -3,8 +3,10 @@
 _capwrap_check() {
 	local word=${COMP_WORDS[COMP_CWORD]}
 
-	if [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--recursive --json --help --version' -- "$word")
+	if [[ ${COMP_WORDS[COMP_CWORD - 1]} == @(-u|--user) ]]; then
+		mapfile -t COMPREPLY < <(compgen -u -- "$word")
+	elif [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W '--recursive --json --user --help --version' -- "$word")
 	else
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

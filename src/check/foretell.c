@@ -214,9 +214,7 @@ static void may_run_tell(struct report *report)
 
 const char *report_real(const struct report *report, const struct verdict *verdict)
 {
-	return *verdict->decision.script.path.real && (verdict->runs || verdict->decision.script.fd >= 0)
-		? verdict->decision.script.path.real
-		: report->path;
+	return *verdict->decision.script.path.real ? verdict->decision.script.path.real : report->path;
 }
 
 void foretell(struct report *report, const char *path)

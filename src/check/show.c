@@ -197,9 +197,16 @@ static const char *wrapper_of(const struct report *report)
 	return report->named ? report->verdict->decision.line.wrapper : BINDIR "/capwrap";
 }
 
+/* What it has, also where that is refused. */
 static uint64_t grant_of_script(const struct report *report)
 {
-	return report->verdict->granted ? report->verdict->decision.grant : 0;
+	const struct verdict *verdict = report->verdict;
+	uint64_t grant = verdict->granted ? verdict->decision.grant : 0;
+
+	for (size_t i = 0; i < verdict->count; i++)
+		if (rule_of(&verdict->faults[i]) == RULE_GRANT)
+			grant |= verdict->faults[i].capabilities;
+	return grant;
 }
 
 /* What may be no script for capwrap at all is not to be changed. */
@@ -209,15 +216,14 @@ static const char *words_of(const struct report *report, const struct refusal *f
 								  : refusal_texts[fault->reason].fix;
 }
 
-/* What mends one fault alone, as the wrapper says it. */
-static void fix_make(struct text *fix, const struct report *report, const struct verdict *verdict, const struct refusal *fault)
+/* What mends one fault alone, as the wrapper says it, which ends at the first and knows the real path only behind the walk. */
+static void fix_of_wrapper(struct text *fix, const struct report *report, const struct verdict *verdict)
 {
-	struct refusal about = *fault;
+	const struct refusal *fault = &verdict->faults[0];
+	bool walked = rule_of(fault) > RULE_PATH && fault->reason != FILE_NOSUID;
 
-	if (!about.capabilities)
-		about.capabilities = grant_of_script(report);
 	fix->length = 0;
-	refusal_fix(fix, words_of(report, fault), &about, report_real(report, verdict), wrapper_of(report));
+	refusal_fix(fix, words_of(report, fault), fault, walked ? report_real(report, verdict) : report->path, wrapper_of(report));
 }
 
 /* What mends all, in the order in which to paste: a script that has to be moved is mended where it will be, and is granted
@@ -236,10 +242,13 @@ static void fixes_each(const struct report *report, const struct verdict *verdic
 
 		moves |= strstr(refusal_texts[fault->reason].fix, "%m") != NULL;
 		grants |= strstr(refusal_texts[fault->reason].fix, "%s") != NULL;
-		grant |= rule_of(fault) == RULE_GRANT ? fault->capabilities : 0;
 	}
 	if (verdict->count == 1) {
-		fix_make(&fix, report, verdict, &verdict->faults[0]);
+		struct refusal fault = verdict->faults[0];
+
+		if (!fault.capabilities)
+			fault.capabilities = grant;
+		refusal_fix(&fix, words_of(report, &fault), &fault, real, wrapper_of(report));
 		put(&fix, data);
 		return;
 	}
@@ -536,7 +545,7 @@ static void put_verdict(const struct report *report, const struct verdict *verdi
 		put_member("fix", NULL);
 	} else {
 		refusal_reason(&reason, &verdict->faults[0], text_add_escaped);
-		fix_make(&fix, report, verdict, &verdict->faults[0]);
+		fix_of_wrapper(&fix, report, verdict);
 		put_member("rule", rule_names[rule_of(&verdict->faults[0])]);
 		put_text("reason", &reason);
 		put_text("fix", &fix);

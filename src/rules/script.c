@@ -53,18 +53,26 @@ static bool resolve(char real[PATH_MAX], const char *path)
 	return true;
 }
 
+static bool script_walk(struct script *script, const char *path, struct refusal *refusal)
+{
+	/* Most are called by their canonical path, and need not be resolved. */
+	if (*path == '/' && path_walk(&script->path, path, &reasons, refusal) && !strcmp(path, script->path.real))
+		return true;
+	if (!resolve(script->path.way, path))
+		refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
+	else if (path_walk(&script->path, script->path.way, &reasons, refusal))
+		return true;
+	*script->path.real = 0;
+	return false;
+}
+
 bool script_open(struct script *script, const char *path, struct refusal *refusal)
 {
 	const char *real = script->path.real;
 	struct statx file;
 
-	/* Most are called by their canonical path, and need not be resolved. */
-	if (*path != '/' || !path_walk(&script->path, path, &reasons, refusal) || strcmp(path, real) != 0) {
-		if (!resolve(script->path.way, path))
-			return refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
-		if (!path_walk(&script->path, script->path.way, &reasons, refusal))
-			return false;
-	}
+	if (!script_walk(script, path, refusal))
+		return false;
 
 	/* Only for a regular file is opening without effect. */
 	if (!S_ISREG(script->path.file.stx_mode))

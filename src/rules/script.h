@@ -9,7 +9,7 @@
 
 struct script {
 	int fd; /* policy comes from here and from nowhere else */
-	struct path path; /* canonical: what the interpreter is handed */
+	struct path path; /* canonical: what the interpreter is handed; "" where the walk there was refused */
 };
 
 /* These hold whatever the caller does with names, links and directories:

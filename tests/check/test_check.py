@@ -274,29 +274,39 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
 
 
 @pytest.mark.parametrize("line, body, code", [
-    ("python3 -i", "", "python-option"),
-    ("python3 -m", "", "python-option"),
-    ("python3 -Im", "", "python-option"),
-    ("python3 -c", "", "python-option"),
-    ("env python3 -", "", "python-option"),
-    ("python3 -I -Xdev -Wignore", "", None),
+    ("--unproven python3 -i", "", "unproven"),
+    ("-U tcsh -f", "", "unproven"),
+    ("python3 -I -Wignore", "", None),
     ("--env HOME python3", "", "env-home"),
     ("--env PYTHONPATH python3", "", "env-code"),
     ("--env PATH sh", "", "env-code"),
-    ("--env EDITION,COLOUR sh", "", None),
+    ("--env EDITION,COLOUR sh", "", "env-code"),
+    ("--env SSH_ORIGINAL_COMMAND,PATH_INFO,NAGIOS_HOSTNAME,USER sh", "", None),
+    ("--env RSYNC_RSH sh", "", "env-code"),
+    ("--env BORG_PASSCOMMAND,USER sh", "", "env-code"),
+    ("sh", "ssh host true\n", "caller-settings"),
+    ("python3", "subprocess.run(['/usr/bin/ssh', 'host'])\n", "caller-settings"),
+    ("sh", "rsync -a /home host:/backup\n", "caller-settings"),
+    ("sh", "rsync -a /home /backup # sshd\n", None),
+    ("sh", "# git and ssh are not used\nlegit; openssh\n", None),
+    ("bash", "x=1; sqlite3 db .dump\n", "caller-settings"),
     ("bash", "cat <<EOF\nx\nEOF\n", "here-document"),
     ("python3", "import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n", "python-forkserver"),
     ("bash", "cat <<-'EOF'\nx\nEOF\n", "here-document"),
     ("bash", "cat <<<word; x=$((1 << 3))\n", None),
     ("dash", "cat <<EOF\nx\nEOF\n", None),
-    ("lua5.4", "", "current-folder"),
-    ("php", "", "current-folder"),
+    ("sh", "cat <<EOF\nx\nEOF\n", None if Path("/bin/sh").resolve().name == "dash" else "here-document"),
+    ("lua5.4", "", None),
+    ("php", "<?php include 'lib.php';\n", "php-include"),
+    ("php", "<?php include __DIR__ . '/lib.php';\n", None),
+    ("ruby", "require 'json'\n", "ruby-require"),
+    ("ruby", "$LOADED_FEATURES.reject! { |f| f[0] != '/' }\nrequire 'json'\n", None),
+    ("ruby", "puts 1\n", None),
     ("perl", "", None),
     ("perl", "print while <>;\n", "perl-diamond"),
     ("perl", "print while <ARGV>;\n", "perl-diamond"),
     ("perl", "print while <<>>; print <STDIN>;\n", None),
     ("awk -f", "", "caller-variables"),
-    ("awk -f", "", "current-folder"),
     ("gawk -E", "", None),
     ("sed -f", "", None),
     ("python3", "", None),
@@ -321,11 +331,6 @@ def test_no_warning_of_what_is_not(world):
 
 def test_warning_of_a_folder_above(world):
     assert warned(world, above_sticky(world)) == {"writable-folder"}
-
-
-def test_warning_of_a_launcher(world):
-    launcher = world.script("lib/launcher", "#!/bin/sh\n", 'exec sh "$@"\n', caps=None)
-    assert warned(world, world.script("s", str(launcher))) == {"launcher"}
 
 
 def test_warning_of_a_wrapper_that_is_theirs(world):
@@ -360,18 +365,25 @@ def test_recursive_finds_granted_scripts_and_stale_grants(world):
     bad = world.script("tree/a/bad", "python3", STATUS, caps="cap_net_raw=p")
     stale = world.script("tree/stale", "#!/usr/bin/python3\n", STATUS)
     text = world.script("tree/text", b"nothing\n")
-    world.script("tree/plain", "python3", STATUS, caps=None)
+    lost = world.script("tree/lost", "python3", STATUS, caps=None)
+    world.script("tree/not-executable", "python3", STATUS, caps=None, mode=0o644)
+    world.script("tree/plain", "#!/bin/sh\n", caps=None)
     world.program("tree/program", Path("/bin/true"), caps="cap_net_raw=ei")
     world.folder("elsewhere")
     world.script("elsewhere/other", "python3", STATUS)
     (tree / "link").symlink_to(world.top / "elsewhere")
     (tree / "link-to-good").symlink_to(good)
     found = {report["path"]: report for report in check(world, "-r", tree)}
-    assert set(found) == {str(path) for path in (good, bad, stale, text)}
+    assert set(found) == {str(path) for path in (good, bad, stale, text, lost)}
     assert found[str(good)]["verdict"] == "runs"
     assert found[str(bad)]["rule"] == "grant"
     codes = {path: [warning["code"] for warning in report["warnings"]] for path, report in found.items()}
-    assert codes == {str(good): [], str(bad): [], str(stale): ["stale-grant"], str(text): ["stale-grant"]}
+    assert codes == {str(good): [], str(bad): [], str(lost): [], str(stale): ["stale-grant"], str(text): ["stale-grant"]}
+    assert (found[str(lost)]["rule"], found[str(lost)]["fixes"]) == ("grant", [f"setcap cap_NAME=i {lost}"])
+    told = world.run(CHECK, "-r", world.top).text
+    for word, path, caps in (("lost", lost, "none; everyone"), ("stale", stale, "cap_net_raw; everyone"),
+                             ("refused", bad, "cap_net_raw; everyone"), ("wrapper", world.wrapper, "=p")):
+        assert re.search(rf"^{word} +{path}  {re.escape(caps)}$", told, re.M), (word, told)
     assert found[str(stale)]["rule"] == found[str(text)]["rule"] == "line"
 
 
@@ -380,8 +392,8 @@ def test_recursive_survives_what_it_cannot_read(world):
     world.folder("tree/closed", 0o700)
     world.folder("tree/closed2", 0o700)
     result = world.run(CHECK, "-r", world.top / "tree")
-    assert result.code == 0, result
-    assert result.text.splitlines()[-1] == "1 script: 1 runs, 0 refused; 1 file seen, 2 folders could not be read"
+    assert result.code == 2, result
+    assert result.text.splitlines()[-1] == "1 script: 1 runs, 0 refused (0 lost their grant); 0 stale; 1 file seen, 2 could not be read"
     assert "cap_net_raw" in result.text
 
 
@@ -398,9 +410,11 @@ def test_recursive_survives_depth_and_odd_names(world):
         os.close(here)
         here = below
     os.close(here)
-    found = check(world, "-r", tree)
+    result = world.run(CHECK, "--json", "-r", tree)
+    found = json.loads(result.out)
     assert {report["path"] for report in found} == {f"{tree}/{name}/s" for name in names}
     assert all(report["verdict"] == "runs" for report in found)
+    assert result.code == 2  # what lies deeper than a path can name was not read
     plain = world.run(CHECK, "-r", tree)
     assert "\x1b" not in plain.text and "esc\\x1b[31m" in plain.text and "new\\x0aline" in plain.text
     full = world.run(CHECK, tree / names[1] / "s")
@@ -419,7 +433,7 @@ def test_json_is_utf8_and_ascii_controls_are_escaped(world):
 @pytest.mark.parametrize("arguments, code, text", [
     ([], 2, "no file is named"),
     (["--bogus"], 2, "see capwrap-check --help"),
-    (["/etc"], 2, "/etc: is a folder; capwrap-check -r walks it"),
+    (["/etc"], 2, "/etc: is a directory; capwrap-check -r walks it"),
     (["-r", "/absent"], 1, ""),
     (["/etc/passwd"], 1, ""),
     (["/absent"], 1, ""),
@@ -551,15 +565,16 @@ def complete(words: str) -> list[str]:
 
 
 def test_bash_completion():
-    assert set(complete("capwrap-check --")) == {"--recursive", "--json", "--help", "--version"}
+    assert set(complete("capwrap-check --")) == {"--recursive", "--json", "--user", "--help", "--version"}
     assert complete("capwrap-check --j") == ["--json"]
     assert "/etc/passwd" in complete("capwrap-check /etc/passw")
+    assert complete("capwrap-check --user roo") == ["root"]
 
 
 def test_zsh_completion_is_well_formed():
     source = (SOURCE / "src/check/_capwrap-check").read_text()
     subprocess.run(["zsh", "-n", SOURCE / "src/check/_capwrap-check"], check=True)
-    for option in ("--recursive", "--json", "--help", "--version"):
+    for option in ("--recursive", "--json", "--user", "--help", "--version"):
         assert option in source
 
 
@@ -570,3 +585,62 @@ def test_highest_capability_has_words(world):
     lines = re.findall(r"^  (?:gets)? +(cap_\w+): (.+)$", world.run(CHECK, script).text, re.M)
     assert len(lines) == len(caps)
     assert all(words != "newer than this program" for _, words in lines)
+
+
+# ---- for whom
+
+
+def test_for_another_user(world):
+    """Root asks for a user: that user's groups and rights count, and only root may ask."""
+    script = world.script("s", "python3", STATUS, mode=0o750)
+    os.chown(script, 0, USER)
+    world.setcap("cap_net_raw=i", script)
+    result = world.run(CHECK, "--json", "--user", USER, script, uid=0)
+    assert json.loads(result.out)[0]["verdict"] == "runs"  # nobody's number is a group of its own
+    (said,) = json.loads(world.run(CHECK, "--json", "-u", "nobody", script, uid=0).out)
+    assert (said["verdict"], said["rule"], said["others"]) == ("refused", "execute", None)
+    denied = world.run(CHECK, "--user", "root", script)
+    assert (denied.code, denied.err) == (2, "capwrap-check: root: only root can ask for another user\n")
+    for user in ("no-such-user", "", "-1", "4294967295", "99999999999999999999"):
+        wrong = world.run(CHECK, f"--user={user}", script, uid=0)
+        assert (wrong.code, wrong.out) == (2, b"") and "no such user" in wrong.err, wrong
+
+
+def test_root_is_told_of_others(world):
+    """Where root's run tells nothing of a user's: the wrapper has no capabilities."""
+    script = world.script("s", "python3", STATUS)
+    subprocess.run(["setcap", "-r", world.wrapper], check=True)
+    (said,) = check(world, script, uid=0)
+    assert (said["verdict"], said["others"]["verdict"], said["others"]["rule"]) == ("runs", "refused", "ceiling")
+    told = world.run(CHECK, script, uid=0)
+    assert told.code == 1 and f"{script}: runs for root, refused for others, by the rule ceiling\n" in told.text
+    assert f"fix         setcap all=p {world.wrapper}\n" in told.text
+    assert world.run(script, uid=0).code == 0 and world.run(script).code == 125
+
+
+def test_a_bare_name_is_looked_up(world):
+    script = world.script("bin/capwrap-test-job", "python3", STATUS)
+    result = world.run(CHECK, "--json", script.name, env={"PATH": f"/usr/bin:{script.parent}"})
+    assert [report["path"] for report in json.loads(result.out)] == [str(script)]
+
+
+@pytest.mark.parametrize("control", ["\x85", "\x9b31m", "\u202e", "\u2066", "\u200f"])
+def test_json_escapes_what_steers_a_terminal(world, control):
+    """C1, and what turns the direction of the text."""
+    script = world.script(f"a{control}b", "python3", STATUS)
+    result = world.run(CHECK, "--json", script)
+    (said,) = json.loads(result.out)
+    assert said["path"] == str(script)
+    assert control[0].encode() not in result.out
+
+
+def test_a_tree_that_hides_nothing(world):
+    """64 KiB deep, which every user can build: what lies beside it is found, and what was not read is told."""
+    attacker = world.folder("tree/aaa", uid=USER)
+    world.script("tree/zzz/s", "python3", STATUS)
+    deep = "import os\nfor _ in range(300):\n    os.mkdir('d' * 250)\n    os.chdir('d' * 250)\n"
+    assert world.run("/usr/bin/python3", "-c", deep, cwd=attacker).code == 0
+    result = world.run(CHECK, "-r", world.top / "tree")
+    assert result.code == 2 and re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M), result
+    assert "1 could not be read" in result.text
+    subprocess.run(["rm", "-rf", attacker], check=True)
