@@ -572,9 +572,9 @@ while True:
 
 SYSCALLS = {
     "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "openat": 257,
-               "prctl": 157, "pread64": 17, "prlimit64": 302, "statx": 332},
+               "prctl": 157, "pread64": 17, "prlimit64": 302, "rt_sigaction": 13, "rt_sigprocmask": 14, "statx": 332},
     "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "openat": 56,
-                "prctl": 167, "pread64": 67, "prlimit64": 261, "statx": 291},
+                "prctl": 167, "pread64": 67, "prlimit64": 261, "rt_sigaction": 134, "rt_sigprocmask": 135, "statx": 291},
 }
 
 # A system call that fails, by a seccomp filter as a container runtime puts it on. Only root can do so without
