@@ -197,8 +197,8 @@ def acl(path, *entries):
     subprocess.run(["setfacl", "-m", ",".join(entries), str(path)], check=True)
 
 
-def interpreter(world, name="bin/tool", caps=""):
-    """A copy of Python."""
+def interpreter(world, name=f"bin/{PYTHON_FILE.name}", caps=""):
+    """A copy of Python, by default under a name that the table of interpreters has."""
     (world.top / name).parent.mkdir(parents=True, exist_ok=True)
     return world.program(name, PYTHON_FILE, caps)
 
@@ -572,9 +572,9 @@ while True:
 
 SYSCALLS = {
     "x86_64": {"capget": 125, "capset": 126, "execveat": 322, "fgetxattr": 193, "newfstatat": 262, "openat": 257,
-               "prctl": 157, "pread64": 17, "prlimit64": 302, "statx": 332},
+               "prctl": 157, "pread64": 17, "prlimit64": 302, "rt_sigaction": 13, "rt_sigprocmask": 14, "statx": 332},
     "aarch64": {"capget": 90, "capset": 91, "execveat": 281, "fgetxattr": 10, "newfstatat": 79, "openat": 56,
-                "prctl": 167, "pread64": 67, "prlimit64": 261, "statx": 291},
+                "prctl": 167, "pread64": 67, "prlimit64": 261, "rt_sigaction": 134, "rt_sigprocmask": 135, "statx": 291},
 }
 
 # A system call that fails, by a seccomp filter as a container runtime puts it on. Only root can do so without
@@ -636,7 +636,7 @@ def mend(result: Result, again: tuple[str, Path] | None = None) -> None:
     """Runs the fix of a refusal as root, to the letter; `again`: the grant for the files that need it anew."""
     command, _, rest = fix_of(result).partition(" && setcap cap_NAME=i ")
     assert bool(rest) == bool(again), result
-    subprocess.run(["bash", "-c", command], check=True, capture_output=True)
+    subprocess.run(["dash", "-c", command], check=True, capture_output=True)
     if again:
         World.setcap(*again)
 
@@ -646,7 +646,7 @@ def moved(world: World, result: Result) -> Path:
     folder = world.folder("bin")
     command = fix_of(result).replace("/usr/local/bin", str(folder))
     assert command != fix_of(result), result
-    subprocess.run(["bash", "-c", command], check=True)
+    subprocess.run(["dash", "-c", command], check=True)
     (script,) = folder.iterdir()
     World.setcap(f"{GRANT}=i", script)
     return script

@@ -29,7 +29,7 @@ VARIABLES = {
         "TEXTDOMAIN": "job", "TEXTDOMAINDIR": "MINE", "LANGUAGE": "xx", "LANG": "C.UTF-8"}),
     "ZDOTDIR": ("zsh", "echo genuine", {"ZDOTDIR": "MINE"}),
     "HOME of zsh": ("zsh", "echo genuine", {"HOME": "MINE"}),
-    "HOME of tcsh": ("tcsh", "echo genuine", {"HOME": "MINE"}),
+    "HOME of tcsh": ("--unproven tcsh", "echo genuine", {"HOME": "MINE"}),
     "NODE_OPTIONS": (f"node {CLOSED}", "console.log('genuine')", {"NODE_OPTIONS": "--require MINE/colour.js"}),
     "NODE_PATH": (f"node {CLOSED}", "try { require('colour') } catch (e) {}\nconsole.log('genuine')", {
         "NODE_PATH": "MINE"}),

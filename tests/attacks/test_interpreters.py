@@ -5,44 +5,52 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from kit import BUILD, GENUINE, GRANT, NODE_FILE, PYTHON_FILE, USER, bit, check
+from kit import BUILD, GENUINE, GRANT, NODE_FILE, PYTHON_FILE, USER, bit, check, interpreter, jobs
 
 
 def warnings(world, script) -> set[str]:
     return {warning["code"] for report in check(world, script) for warning in report["warnings"]}
 
 
-def test_sticky_above_node(world, attacker):
+def test_sticky_above_node(world, attacker, beaten):
     """node looks for package.json in every folder above the script: one in a sticky folder replaces its modules."""
     above = world.folder("sticky", 0o1777)
     world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
-    closing = next(line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
-                   if world.run(NODE_FILE, *line.split(), "-e", "0").code == 0)
-    script = world.script("sticky/app/job", f"node {closing}", "require('colours')\n")
-    assert world.run(script).text == "genuine\n"
+    closing = next((line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
+                    if world.run(NODE_FILE, *line.split(), "-e", "0").code == 0), None)
+    if not closing:
+        pytest.skip("this node has nothing that closes its debugger")
     attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
     attacker.writes(above / "evil.js", "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))\n")
-    assert world.run(script).sets["CapEff"]
-    assert "writable-folder" in warnings(world, script)
+    naive, script = jobs(world, f"node {closing}", "require('colours')\n", folder="sticky/app/")
+    assert world.run(naive).sets["CapEff"] == bit(GRANT)
+    beaten(world.run(script), "PROVEN_ABOVE", script)
+    shutil.rmtree(above / "app")
+    (above / "package.json").unlink()
+    world.script("app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
+    script = world.script("app/job", f"node {closing}", "require('colours')\n")
+    assert world.run(script).text == "genuine\n"
 
 
 @pytest.mark.parametrize("kind", ["landmark", "pyvenv.cfg"])
-def test_sticky_above_python(world, attacker, kind):
+def test_sticky_above_python(world, attacker, beaten, kind):
     """Python looks for its library in every folder above itself, and for pyvenv.cfg in the one above its own."""
     above = world.folder("sticky", 0o1777)
-    world.folder("sticky/bin")
-    tool = world.program("sticky/bin/python3", PYTHON_FILE, "")
+    tool = interpreter(world, "sticky/bin/python3")
     library = above if kind == "landmark" else attacker.home
     world.run("mkdir", library / "lib")
     world.run("cp", "-r", f"/usr/lib/{PYTHON_FILE.name}", library / "lib")
     attacker.writes(library / "lib" / PYTHON_FILE.name / "colorsys.py")
     if kind == "pyvenv.cfg":
         attacker.writes(above / "pyvenv.cfg", f"home = {attacker.home}/bin\n")
-    script = world.script("job", tool, "import colorsys\n" + GENUINE)
-    attacker.wins(world.run(script))
-    assert "writable-folder" in warnings(world, script)
+    naive, script = jobs(world, tool, "import colorsys\n" + GENUINE)
+    attacker.wins(world.run(naive))
+    beaten(world.run(script), "INTERPRETER_STICKY", script)
+    script = world.script("job", f"--unproven {tool}", "import colorsys\n" + GENUINE)
+    beaten(world.run(script), "INTERPRETER_STICKY", script)
 
 
 def test_perl_diamond(world, attacker):
@@ -52,39 +60,42 @@ def test_perl_diamond(world, attacker):
     assert "perl-diamond" in warnings(world, script)
 
 
-def test_interpreter_behind_env(world, attacker):
+def test_interpreter_behind_env(world, attacker, beaten):
     """The program that env starts is looked at as one that is named directly: the user's own does not run."""
-    script = world.script("job", f"env {attacker.program}", GENUINE)
-    world.run(script)
-    attacker.loses()
+    naive, script = jobs(world, f"env {attacker.program}")
+    attacker.wins(world.run(naive))
+    beaten(world.run(script), "INTERPRETER_OWNER", script)
 
 
-def test_interpreter_of_the_interpreter(world, attacker):
-    """So is the interpreter of an interpreter that is a script."""
-    evil = attacker.home / "python"
+def theirs(world, attacker, name: str) -> Path:
+    """A Python of the user's own."""
+    evil = attacker.home / name
     shutil.copyfile(PYTHON_FILE, evil)
     evil.chmod(0o755)
     os.chown(evil, USER, USER)
-    tool = world.script("tool", f"#!{evil}\n", attacker.code, None)
-    world.run(world.script("job", tool, ""))
-    attacker.loses()
+    return evil
+
+
+def test_interpreter_of_the_interpreter(world, attacker, beaten):
+    """An interpreter that is a script is none: what it starts may be the user's."""
+    tool = world.script("tool", f"#!{theirs(world, attacker, 'python')}\n", attacker.code, None)
+    naive, script = jobs(world, tool, "")
+    attacker.wins(world.run(naive))
+    beaten(world.run(script), "INTERPRETER_PROGRAM", script)
 
 
 @pytest.mark.parametrize("head", ["#!PYTHON", "#! PYTHON -I", "#!/usr/bin/env PYTHON", "#!/usr/bin/env -S X=1 PYTHON -I",
                                   "#!python3"])
-def test_every_program_on_the_way(world, attacker, head):
+def test_every_program_on_the_way(world, attacker, beaten, head):
     """Through env and through scripts, however deep; and never from the current folder."""
-    evil = attacker.home / "python3"
-    shutil.copyfile(PYTHON_FILE, evil)
-    evil.chmod(0o755)
-    os.chown(evil, USER, USER)
+    evil = theirs(world, attacker, "python3")
     inner = world.script("inner", head.replace("PYTHON", str(evil)) + "\n", attacker.code, None)
     outer = world.script("outer", f"#!/usr/bin/env {inner}\n", "", None)
     for line in (inner, outer, f"env {outer}", f"env -i A=b {inner}"):
-        script = world.script("job", line, "")
-        result = world.run(script, cwd=attacker.home)
-        attacker.loses()
-        assert result.code in (125, 127) and result.err.startswith("capwrap: "), result
+        naive, script = jobs(world, line, "")
+        attacker.wins(world.run(naive, cwd=attacker.home))
+        beaten(world.run(script, cwd=attacker.home),
+               "LINE_ENV_OPTION" if "env -i" in str(line) else "INTERPRETER_PROGRAM", script)
 
 
 def test_java_class_path(world, attacker):
@@ -169,23 +180,32 @@ def test_r_tells_on_a_signal(world, number):
     assert rest == "end\n"
 
 
-def test_r_by_another_name(world, attacker):
-    """A link to Rscript has its signals blocked, too."""
+def test_r_by_another_name(world, attacker, beaten):
+    """A link to Rscript would not have its signals blocked: it is not in the table."""
     (world.top / "tool").symlink_to("/usr/bin/Rscript")
-    body = "for (line in readLines('/proc/self/status')) if (grepl('SigBlk', line)) cat(line)\n"
+    body = "secret <- 1\ncat('genuine\\n')\nfor (i in 1:20) Sys.sleep(0.1)\ncat('end\\n')\n"
     for line in (world.top / "tool", f"env {world.top}/tool"):
-        blocked = int(world.run(world.script("job", line, body)).text.split()[1], 16)
-        assert blocked >> (signal.SIGUSR1 - 1) & 1 and blocked >> (signal.SIGUSR2 - 1) & 1
+        naive, script = jobs(world, line, body)
+        told_after(world, naive, signal.SIGUSR1, cwd=attacker.home)
+        (attacker.home / ".RData").unlink()
+        beaten(world.run(script, cwd=attacker.home), "PROVEN_UNKNOWN", script)
 
 
-@pytest.mark.parametrize("line", [
-    "env -Snode", "env -SNODE", "env --split-string=NODE", "env -u X NODE", "env -uX NODE", "env -iSNODE", "env -C / NODE",
-    "env", "env -i X=1", "env -S X=1\\_NODE true", "env -S '${X}NODE'",
-])
+ENVS = {
+    "env -Snode": "LINE_ENV_OPTION", "env -SNODE": "LINE_ENV_OPTION", "env --split-string=NODE": "LINE_ENV_OPTION",
+    "env -u X NODE": "LINE_ENV_OPTION", "env -uX NODE": "LINE_ENV_OPTION", "env -iSNODE": "LINE_ENV_OPTION",
+    "env -C / NODE": "LINE_ENV_OPTION", "env -i X=1": "LINE_ENV_OPTION", "env": "LINE_INTERPRETER",
+    "env -S X=1\\_NODE true": "LINE_ENV_QUOTES", "env -S '${X}NODE'": "LINE_ENV_QUOTES", "env env NODE": "PROVEN_NEVER",
+    "env -S env -i NODE": "PROVEN_NEVER", "env X=1 /usr/bin/env NODE": "PROVEN_NEVER",
+}
+
+
+@pytest.mark.parametrize("line", ENVS)
 def test_env_hides_no_program(world, refused, line):
     """Options of env that swallow words, or that env itself expands, would hide node from the rules."""
-    script = world.script("job", line.replace("NODE", "perl"), "")
-    refused(world.run(script), "INTERPRETER_ENV", script)
+    for options in "", "--unproven ":
+        script = world.script("job", options + line.replace("NODE", "perl"), "")
+        refused(world.run(script), ENVS[line], script)
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("limit", "FILE_LIMIT"), ("unreadable", "INTERPRETER_STEP")])

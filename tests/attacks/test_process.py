@@ -26,6 +26,7 @@ from kit import (
     bit,
     bounding,
     genuine,
+    interpreter,
     jobs,
     linux,
     sets_in,
@@ -272,7 +273,7 @@ def test_reaching_into_the_script(world, kind, alone):
         assert intrusions(world, process) >= OPEN
     line = "python3"
     if kind == "contained":
-        line = f"--contain {world.program('tool', Path('/usr/bin/python3').resolve(), f'{GRANT}=i')}"
+        line = f"--contain {interpreter(world, caps=f'{GRANT}=i')}"
     for script in jobs(world, body=LASTING, line=line):
         with running(script) as process:
             assert status(process)["CapPrm"] == bit(GRANT)

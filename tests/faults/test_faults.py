@@ -27,6 +27,8 @@ ERRORS = {
     "faccessat": "EACCES ENOENT EIO",
     "fgetxattr": "ENODATA EOPNOTSUPP EPERM EIO ERANGE ENOMEM",
     "fstatfs": "EIO ENOSYS",
+    "getresgid": "EPERM ENOSYS",
+    "getresuid": "EPERM ENOSYS",
     "getxattr": "EACCES EPERM EIO ERANGE ENOMEM",
     "mmap": "ENOMEM",
     "openat": "EACCES ENOENT EMFILE ENFILE ENOMEM ELOOP EINTR",
@@ -70,7 +72,8 @@ STATES = {
     "root": State(uid=0),
     "closed standard input": State(closed=True),
     "many arguments": State(arguments=100),
-    "link to a script": State("link"),
+    "link to an interpreter": State("link"),
+    "link to a script": State("link-to-status", refused=True),
     "called by a link": State(by_link=True),
     "refused for its ceiling": State(ceiling="cap_kill=p", refused=True),
     "refused for its interpreter": State(capabilities=f"{CAPS}=p", refused=True),
@@ -88,8 +91,9 @@ class Disturbed:
         os.chown(world.program("evil", BUILD / "tests/programs/status", caps=""), USER, USER)
         world.script("starts-status", f"#!{world.top}/status of-the-script\n", caps=None)
         world.script("starts-evil", f"#!{world.top}/evil\n", caps=None)
-        (world.top / "link").symlink_to("starts-status")
-        line = f"--env KEPT {state.options} {world.top}/{state.interpreter}"
+        (world.top / "link").symlink_to("status")
+        (world.top / "link-to-status").symlink_to("starts-status")
+        line = f"--env KEPT --unproven {state.options} {world.top}/{state.interpreter}"
         self.script = world.script("script", line, caps=f"{CAPS}=i", wrapper=wrapper)
         if state.by_link:
             (world.top / "link-to-script").symlink_to(self.script)

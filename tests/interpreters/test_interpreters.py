@@ -1,11 +1,13 @@
 """Every interpreter gives its script exactly the grant, and all of the caller's arguments."""
 
+import re
 import shutil
 import subprocess
 
 import pytest
 from kit import (
     AWK,
+    BUILD,
     CSH,
     GUILE,
     LUA,
@@ -87,7 +89,7 @@ def test_node(world, line):
 def test_node_with_its_debugger_is_refused(world, added, refused):
     """What closes it counts only in the line, not among the caller's arguments."""
     script = world.script("show", "node", NODE)
-    refused(world.run(script, *added), "CHANNEL_NODE", script)
+    refused(world.run(script, *added), "PROVEN_NEEDS", script)
 
 
 def test_virtual_environment(world):
@@ -122,36 +124,53 @@ def test_all_capabilities_at_once(world):
     assert (result.code, four(result.sets)) == (0, grant(mask)), result
 
 
-def echo(world, name: str, line: str) -> list[str]:
-    """The command line of an interpreter of that name: a program that prints its arguments takes its place."""
-    interpreter = world.script(name, "#!/bin/sh\n", "printf '%s\\n' \"$@\"\n", caps=None)
-    script = world.script("script", f"{interpreter.parent}/{line}")
-    return world.run(script, "-e", "x").text.replace(str(script), "SCRIPT").split()
+# What is called by these names is a link to a program of another name.
+FILES = {"awk": "mawk", "nawk": "original-awk", "sh": "dash", "csh": "bsd-csh"}
+
+
+def echo(world, line: str) -> list[str]:
+    """The command line of an interpreter: a program that prints its arguments takes its place."""
+    *options, program = re.match(r"(--unproven )?(\S+)", line).groups(default="")
+    file = FILES.get(program, program)
+    world.folder("bin")
+    world.program(f"bin/{file}", BUILD / "tests/programs/status", "")
+    if file != program:
+        (world.top / "bin" / program).symlink_to(file)
+    script = world.script("script", f"{options[0]}{world.top}/bin/{line.removeprefix(options[0])}")
+    result = world.run(script, "-e", "x")
+    first, *words = re.findall(r"^Argument:\t(.*)$", result.text, re.M)
+    assert (first, result.sets["CapEff"]) == (f"{world.top}/bin/{program}", bit("cap_net_raw")), result
+    return " ".join(words).replace(str(script), "SCRIPT").split()
 
 
 @pytest.mark.parametrize("line", [
-    "awk -f", "gawk -f", "mawk -f", "gawk --file", "awk -F: -f", "sed -f", "sed -nf", "sed -n -f", "sed -Ef",
-    "sed --file", "expect -f", "php -f", "php -q -f", "nft -f",
+    "awk -f", "mawk -f", "nawk -f", "awk -F: -f", "awk -F : -v a=b -f", "sed -f", "sed -nf", "sed -n -f", "sed -Ef",
+    "expect -f", "expect -Nf", "--unproven awk --file", "--unproven sed --file",
 ])
 def test_option_for_the_script_is_closed(world, line):
     """Where the script is the argument of an option -f, options end behind it."""
-    program, *options = line.split()
-    assert echo(world, program, line) == [*options, "SCRIPT", "--", "-e", "x"]
+    program, *options = line.removeprefix("--unproven ").split()
+    added = ["-n"] if program == "expect" else []
+    assert echo(world, line) == [*added, *options, "SCRIPT", "--", "-e", "x"]
+
+
+ADDED = {"python3": ["-B", "-P"], "python3.9": ["-B"], "php": ["-dinclude_path=/usr/share/php"]}
 
 
 @pytest.mark.parametrize("line", [
-    "csh -f", "tcsh -f", "tcsh -ef", "zsh -f", "bash -f", "dash -f", "ksh -f", "sh -ef",
-    "gawk -E", "sed -E", "python3 -I", "tool -x", "tool -", "tool f", "tool --f", "tool -f9",
+    "zsh -f", "bash -f", "dash -f", "ksh -f", "mksh -f", "sh -ef", "gawk -E", "gawk -nE", "python3 -I", "python3.9 -I", "php -n",
+    "perl -T", "--unproven tool -x", "--unproven tool -", "--unproven tool f", "--unproven tool --f", "--unproven tool -f9",
+    "--unproven csh -f", "--unproven tcsh -ef", "--unproven gawk -f", "--unproven nft -f",
 ])
 def test_nothing_is_added_elsewhere(world, line):
     """Shells have another -f, without an argument: there -- would reach the script."""
-    program, *options = line.split()
-    assert echo(world, program, line) == [*options, "SCRIPT", "-e", "x"]
+    program, *options = line.removeprefix("--unproven ").split()
+    assert echo(world, line) == [*ADDED.get(program, []), *options, "SCRIPT", "-e", "x"]
 
 
 @pytest.mark.parametrize(("line", "body"), [
-    ("csh -f", CSH),
-    ("tcsh -f", CSH),
+    ("--unproven csh -f", CSH),
+    ("--unproven tcsh -f", CSH),
     ("zsh -f", "printf '[%s]\\n' \"$@\"\n"),
     ("bash -f", "printf '[%s]\\n' \"$@\"\n"),
     ("env zsh -f", "printf '[%s]\\n' \"$@\"\n"),
@@ -178,7 +197,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("line", "body", "added"), OPTIONS, ids=[f"{row[0]} {row[2][0]}" for row in OPTIONS])
-def test_caller_adds_no_code(world, line, body, added):
+def test_caller_adds_no_code(world, refused, line, body, added):
     """Options of the interpreter in the caller's arguments: without the rule they win the grant."""
     program = evil(world)
     for suffix, code in {
@@ -193,17 +212,20 @@ def test_caller_adds_no_code(world, line, body, added):
 
     won = world.run(world.naive, line, script, *added, stdin=b"line\n")
     assert sets_in(won.err).get("CapEff") == bit("cap_net_raw"), won
-    assert "EVIL\n" not in world.run(script, *added, stdin=b"line\n").err
+    result = world.run(script, *added, stdin=b"line\n")
+    if line in ("gawk -f", "php -f"):
+        refused(result, "PROVEN_NEEDS" if line == "gawk -f" else "PROVEN_OPTION", script)
+    assert "EVIL\n" not in result.err
 
 
 @pytest.mark.parametrize(("line", "added", "reason"), [
-    ("make -f", ["SHELL=EVIL"], "CHANNEL_MAKE"),
-    ("make -f", ["x:=$(shell EVIL)"], "CHANNEL_MAKE"),
-    ("make -f", ["x!=EVIL"], "CHANNEL_MAKE"),
-    ("/usr/bin/make -rf", ["--eval=$(shell EVIL)"], "CHANNEL_MAKE"),
-    ("env make -f", ["SHELL=EVIL"], "CHANNEL_MAKE"),
-    ("R --no-echo --no-restore -f", ["-d", "EVIL"], "CHANNEL_R"),
-    ("env R --no-echo --no-restore -f", ["-d", "EVIL"], "CHANNEL_R"),
+    ("make -f", ["SHELL=EVIL"], "PROVEN_NEVER"),
+    ("make -f", ["x:=$(shell EVIL)"], "PROVEN_NEVER"),
+    ("make -f", ["x!=EVIL"], "PROVEN_NEVER"),
+    ("/usr/bin/make -rf", ["--eval=$(shell EVIL)"], "PROVEN_NEVER"),
+    ("env make -f", ["SHELL=EVIL"], "PROVEN_NEVER"),
+    ("R --no-echo --no-restore -f", ["-d", "EVIL"], "INTERPRETER_PROGRAM"),
+    ("env R --no-echo --no-restore -f", ["-d", "EVIL"], "INTERPRETER_PROGRAM"),
 ], ids=lambda value: str(value))
 def test_interpreter_that_runs_what_the_caller_says(world, refused, line, added, reason):
     """What -- does not stop: variables of make, and any option of R."""
@@ -215,10 +237,12 @@ def test_interpreter_that_runs_what_the_caller_says(world, refused, line, added,
     won = world.run(world.naive, line, script, *end, *added, env={"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"})
     assert sets_in(won.err).get("CapEff") == bit("cap_net_raw"), won
     refused(world.run(script, *added), reason, script)
+    script = world.script("show", f"--unproven {line}", body)
+    refused(world.run(script, *added), reason, script)
 
 
 def test_copy_of_an_interpreter_without_capabilities(world):
     """An interpreter of one's own works like the system's."""
-    copy = world.program("shell", shutil.which("dash"), caps="")
+    copy = world.program("dash", shutil.which("dash"), caps="")
     result = world.run(world.script("show", str(copy), SHELL))
     assert four(result.sets) == grant(bit("cap_net_raw")), result

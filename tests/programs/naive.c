@@ -30,8 +30,10 @@ int main(int argc, char **argv)
 
 	line = strdup(argv[1]);
 	for (char *word = strtok(line, " \t"); word && count < 63; word = strtok(NULL, " \t"))
-		if (count || (strcmp(word, "--contain") && strcmp(word, "--no-new-privs")))
+		if (count || *word != '-')
 			words[count++] = word;
+		else if (!strcmp(word, "--env") || !strcmp(word, "-e"))
+			strtok(NULL, " \t"); /* it keeps them all */
 	arguments = calloc((size_t)(count + argc), sizeof *arguments);
 	for (; given < count; given++)
 		arguments[given] = words[given];

@@ -135,7 +135,7 @@ def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
         mount --bind {world.wrapper} capwrap
         mount --bind {world.top} host
         mount --rbind /proc proc
-        printf '#!/capwrap cat\\ngenuine\\n' > job
+        printf '#!/capwrap --unproven cat\\ngenuine\\n' > job
         chmod 755 job
         setcap cap_dac_override=i job
         exec chroot . /job /proc/self/status /mine /host/secret

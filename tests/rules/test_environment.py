@@ -1,6 +1,7 @@
 """The environment of a script: what is always set, and what is kept of the caller's."""
 
 import json
+import os
 
 import pytest
 from kit import BUILD, GENUINE, GRANT, REPORT, Seen, bit, executes, jobs
@@ -40,6 +41,7 @@ FIXED = {
     "PATH": next(option["value"] for option in OPTIONS if option["name"] == "secure_path"),
     "HOME": "/dev/null",
     "SHELL": "/bin/sh",
+    "PYTHONSAFEPATH": "1",
     "PYTHONNOUSERSITE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "GUILE_AUTO_COMPILE": "0",
@@ -55,6 +57,7 @@ LUA = {f"LUA_{kind}{version}" for kind in ("PATH", "CPATH") for version in ("", 
 def beyond_fixed(seen: Seen) -> dict[str, str]:
     """What a script's environment has besides what is always set, which it checks."""
     variables = dict(seen.variables)
+    assert variables.pop("PYTHONPATH") == os.path.dirname(next(word for word in seen.argv if word.endswith("/report")))
     for name in LUA:
         assert all(part.startswith("/usr/") for part in variables.pop(name).split(";"))
     assert {name: variables.pop(name) for name in FIXED} == FIXED
@@ -74,7 +77,7 @@ def test_set_values_are_the_wrapper_s(report, name):
 @pytest.mark.parametrize(("name", "value"), [
     ("TERM", "xterm-256color"), ("TERM", ""), ("COLORTERM", "truecolor"), ("NO_COLOR", ""), ("NO_COLOR", "1"),
     ("COLUMNS", "80"), ("LINES", "24"), ("LANG", "de_DE.UTF-8@euro"), ("LANG", "C"), ("LC_ALL", "C.UTF-8"),
-    ("LANG", ""), ("LANG", "de_DE.ISO-8859-1"), ("LC_CTYPE", "sr_RS@latin"),
+    ("LANG", ""), ("LANG", "de_DE.ISO-8859-1"), ("TERM", "x" * 255), ("LC_CTYPE", "sr_RS@latin"),
     ("LC_TIME", "en_GB"), ("LC_IDENTIFICATION", "C"), ("TZ", "UTC"), ("TZ", "Europe/Berlin"), ("TZ", "CET-1CEST"),
     ("TZ", "America/Argentina/Buenos_Aires"), ("TZ", "Etc/GMT+3"),
 ])
@@ -87,7 +90,7 @@ def test_sane_value_is_kept(report, name, value):
     ("NO_COLOR", "\n"), ("COLUMNS", "80;id"), ("LINES", "/"), ("LANG", "/tmp/evil"), ("LANG", "C:/tmp"),
     ("LANG", "xx.ebcdic"), ("LC_ALL", "ebcdic"), ("LC_CTYPE", "de_DE.UTF-16LE"), ("LC_MESSAGES", "C.IBM037"),
     ("LANG", "de_DE.UTF-8@a.ebcdic"), ("LANG", "%n"), ("LANG", b"\xff"), ("LC_ALL", "../../tmp"),
-    ("LC_MESSAGES", "é"), ("LC_a-b", "C"),
+    ("LC_MESSAGES", "é"), ("LC_a-b", "C"), ("TERM", "x" * 256), ("COLUMNS", "1" * 100_000), ("LANG", "C.UTF-8@" + "x" * 248),
     ("TZ", "/etc/shadow"), ("TZ", ":UTC"), ("TZ", ":/etc/shadow"), ("TZ", "../../etc/shadow"), ("TZ", "Europe/../x"),
     ("TZ", "Europe/.."), ("TZ", "U T C"), ("TZ", "UTC\n"),
 ])

@@ -7,7 +7,23 @@ import struct
 import subprocess
 
 import pytest
-from kit import GENUINE, GRANT, SETS, STATUS, USER, bit, filtered, fix_of, four, genuine, grant, mend
+from kit import (
+    GENUINE,
+    GRANT,
+    SETS,
+    STATUS,
+    USER,
+    bit,
+    filtered,
+    fix_of,
+    four,
+    genuine,
+    grant,
+    lacks,
+    mend,
+    mount,
+    moved,
+)
 
 NAMESPACE = ("unshare", "--user", "--map-root-user")
 SETCAP = shutil.which("setcap", path="/usr/sbin:/sbin:/usr/bin:/bin")
@@ -163,6 +179,20 @@ def test_grant_read_error(world, refused):
     """A broken disk, by a seccomp filter here."""
     script = world.script("job", "python3", GENUINE)
     refused(filtered(world, "fgetxattr", errno.EIO, script), "GRANT_READ", script)
+
+
+def test_grant_unsupported(world, refused):
+    """A file system that has no file capabilities: there it is no use to set them again. Naive has none to hand on."""
+    plain = world.folder("plain")
+    mount("-t", "ramfs", "none", plain)
+    naive = world.script("plain/naive-job", "python3", GENUINE, None, wrapper=world.naive)
+    script = world.script("plain/job", "python3", GENUINE, None)
+    with pytest.raises(OSError, match="not supported"):
+        os.getxattr(script, "security.capability")
+    lacks(world.run(naive))
+    result = world.run(script)
+    refused(result, "GRANT_UNSUPPORTED", script)
+    genuine(world.run(moved(world, result)))
 
 
 def test_grant_unknown_capabilities(world, refused):

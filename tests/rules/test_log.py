@@ -60,7 +60,7 @@ def test_log_of_a_granted_run(world, log, uid):
     [message] = log.read()
     assert re.fullmatch(
         rf"<{AUTHPRIV | INFO}>capwrap\[\d+\]: granted uid={uid} script={script} capabilities=cap_kill,cap_net_raw "
-        r"interpreter=/usr/bin/env", message), message
+        r"interpreter=/usr/bin/python3", message), message
 
 
 def test_log_of_a_refusal(world, log):
@@ -68,7 +68,8 @@ def test_log_of_a_refusal(world, log):
     assert log.run(script).code == 125
     [message] = log.read()
     assert re.fullmatch(
-        rf"<{AUTHPRIV | WARNING}>capwrap\[\d+\]: refused uid={USER} script={script} rule=grant reason=it has no .+",
+        rf"<{AUTHPRIV | WARNING}>capwrap\[\d+\]: refused uid={USER} script={script} rule=grant "
+        r"reason=\$'it has no inheritable capabilities \(an edit takes them away\)'",
         message), message
 
 
@@ -84,16 +85,77 @@ def test_log_of_a_forged_name(world, log):
     granted, denied = log.read()
     assert re.fullmatch(rf"<\d+>\S+ granted uid={USER} script={field.replace('/', '_')} capabilities=cap_net_raw "
                         r"interpreter=/usr/bin/python3", granted), granted
-    assert re.fullmatch(rf"<\d+>\S+ refused uid={USER} script={field} rule=path reason=.+", denied), denied
+    assert re.fullmatch(rf"<\d+>\S+ refused uid={USER} script={field} rule=path reason=\$'.+'", denied), denied
 
 
 @pytest.mark.parametrize("length", [4000, 8192, 100_000])
 def test_log_of_a_long_name(world, log, length):
-    """What does not fit is cut, and marked as cut."""
+    """What does not fit is cut, and marked as cut; what is behind it is there all the same."""
     assert log.run(world.wrapper, "python3", "x" * length).code == 125
     [message] = log.read()
     assert len(message) <= 8192
-    assert message.endswith(" [cut]") if length > 8000 else "rule=path" in message
+    assert re.search(r" script=\$'x{2400,2500} \[cut\]' rule=path reason=\S.*$", message), message[-200:]
+
+
+def test_log_of_a_long_name_that_is_granted(world, log):
+    """Neither does the path of a script push out what it was granted, nor that of its interpreter."""
+    deep = "/".join(["\x1b" * 200] * 12)
+    script = world.script(f"{deep}/job", "env python3", STATUS)
+    assert log.run(script).code == 0
+    [message] = log.read()
+    assert re.search(r" \[cut\]' capabilities=cap_net_raw interpreter=/usr/bin/python3$", message), message[-200:]
+
+
+def test_log_of_a_forged_reason(world, log, refused):
+    """What a reason is about is the caller's or the author's word, too: a wrapper's path here, on the terminal and in the
+    log without a byte that a terminal would obey, and within its field."""
+    forged = "x\x9b2J'uid=0\\"
+    script = world.script("job", f"#!/{forged} python3\n".encode("latin-1"), STATUS)
+    result = log.run(world.wrapper, "python3", script)
+    refused(result, "LINE_WRAPPER", script)
+    assert "names /x\\x9b2J'uid=0\\\\, which" in result.err and result.err.isascii()
+    [message] = log.read()
+    assert message.endswith(r" reason=$'its first line names /x\x9b2J\'uid=0\\, which is not this wrapper'"), message
+
+
+def test_log_has_the_real_path(world, log):
+    """Where a link was called it is the script that is logged, as granted and as refused: links are the caller's."""
+    script = world.script("job", "python3", STATUS)
+    link = world.folder("home", uid=USER) / "link"
+    world.run("ln", "-s", script, link)
+    assert log.run(link).code == 0
+    world.setcap("cap_net_raw=p", script)
+    result = log.run(link)
+    assert result.code == 125 and result.err.startswith(f"capwrap: {link}: "), result
+    assert f"setcap cap_net_raw=i {script}\n" in result.err
+    for message in log.read():
+        assert f" script={script} " in message and str(link) not in message, message
+
+
+def test_log_does_not_leak(world, log):
+    """The socket is the wrapper's: no script inherits it, while somebody listens."""
+    body = "import os\nprint([fd for fd in range(3, 100) if os.path.exists(f'/proc/self/fd/{fd}')])\n"
+    assert log.run(world.script("job", "python3", body)).text == "[]\n"
+    assert len(log.read()) == 1
+
+
+@pytest.mark.parametrize("how", ["pipe", "full file"])
+def test_refusal_that_nobody_reads(world, log, how):
+    """A refusal ends with its exit code, and is logged, where standard error is a closed pipe or a file at its limit."""
+    script = world.script("job", "python3", STATUS, caps=None)
+    full = world.folder("home", uid=USER) / "full"
+    full.write_text("x" * 1024)
+    full.chmod(0o666)
+    ready = "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 2); os.execv(sys.argv[1], sys.argv[1:])"
+    if how == "pipe":
+        # Python ignores SIGPIPE, and what it executes would as well.
+        ready = "import signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL); " + ready
+        result = log.run("/usr/bin/python3", "-c", ready, script)
+    else:
+        result = log.run("bash", "-c", 'ulimit -f 0; "$@" 2>>"$0"', full, script)
+        assert full.stat().st_size == 1024
+    assert (result.code, result.out) == (125, b""), result
+    assert len(log.read()) == 1
 
 
 def test_full_log_does_not_block(world, log):

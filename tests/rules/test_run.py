@@ -20,12 +20,12 @@ import pytest
 ], ids=lambda words: repr(words[:3])[:24])
 def test_arguments_arrive_verbatim(report, words):
     wanted = [os.fsencode(word).decode("latin-1") for word in words]
-    assert report(argv=words).argv[2:] == wanted
+    assert report(argv=words).argv[4:] == wanted
 
 
 def test_arguments_of_the_line_come_first(report, world):
     seen = report("python3  -I \t -X utf8", argv=["a"])
-    assert seen.argv == ["/usr/bin/python3", "-I", "-X", "utf8", f"{world.top}/report", "a"]
+    assert seen.argv == ["/usr/bin/python3", "-B", "-P", "-I", "-X", "utf8", f"{world.top}/report", "a"]
 
 
 def test_standard_input(world):
