@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # tests/python loads this as well, with Python 3.9 too
 
+import atexit
 import ctypes
 import fcntl
 import grp
@@ -12,7 +13,9 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +24,17 @@ from pathlib import Path
 # ---- The machine, and who acts on it
 
 SOURCE = Path(__file__).resolve().parents[1]
-BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/gcc"))
+BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/tests"))
 EXAMPLES = SOURCE / "examples"
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 PYTHON_FILE = Path("/usr/bin/python3").resolve()
 NODE_FILE = shutil.which("node", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
 
+# Whatever ours are, by nohup or as a job in the background: what the tests run has a shell's.
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
+for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD):
+    signal.signal(number, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.umask(0o022)  # whatever root's is: what the tests install is for others to run
 
 
@@ -176,6 +184,14 @@ class World:
             user=uid, group=uid if gid is None else gid, extra_groups=[], capture_output=True, **more,
         )
         return Result(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
+
+
+# What closes node's debugger: it has one or another; before 20 it has none.
+CLOSING = ("--disable-sigusr1", "--permission --allow-fs-read=* --allow-child-process",
+           "--experimental-permission --allow-fs-read=* --allow-child-process")
+CLOSED = next((options for options in CLOSING if NODE_FILE and not subprocess.run(
+    [NODE_FILE, *options.split(), "-e", "0"], capture_output=True).returncode), None)
+NODE_IS_OPEN = "this machine's node has nothing that closes its debugger"
 
 
 def remove_tree(top: Path) -> None:
@@ -679,7 +695,15 @@ def sysctl(name: str, value: object):
 
 # ---- capwrap-check
 
-CHECK = BUILD / "src/check/capwrap-check"
+def public(program: Path) -> Path:
+    """A copy where every user can run it: a clone may lie in a home that is root's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    return Path(shutil.copy(program, folder))
+
+
+CHECK = public(BUILD / "src/check/capwrap-check") if (BUILD / "src/check/capwrap-check").exists() else None
 FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "starts", "interpreter", "command", "environment",
           "may_run", "warnings"]
 

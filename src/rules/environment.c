@@ -23,6 +23,13 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 	"PATH=" SECURE_PATH,
 	"SHELL=/bin/sh",
 
+	/* A pager runs what is typed. */
+	"PAGER=cat",
+	"MANPAGER=cat",
+	"GIT_PAGER=cat",
+	"SYSTEMD_PAGER=cat",
+	"LESSSECURE=1",
+
 	/* No file can be made below it, not even with CAP_DAC_OVERRIDE; without HOME some interpreters ask passwd. */
 	"HOME=/dev/null",
 
@@ -36,7 +43,8 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 	LUA("_5_2", "5.2"),
 	LUA("_5_3", "5.3"),
 	LUA("_5_4", "5.4"),
-	"CLASSPATH=/dev/null/none", /* Java's default is the current folder */
+	"CLASSPATH=/dev/null/none", /* Java's default is the current directory */
+	"JAVA_TOOL_OPTIONS=-XX:+DisableAttachMechanism -XX:-UsePerfData",
 	"DOTNET_EnableDiagnostics=0",
 };
 
@@ -175,6 +183,11 @@ static bool is_locale(const char *value)
 	return !*value || (*value == '@' && value[1] && !value[1 + strspn(value + 1, LETTERS)]);
 }
 
+static bool is_locale_name(const char *entry)
+{
+	return starts(entry, "LANG=") || starts(entry, "LC_");
+}
+
 /* No value may be a path out of where programs look such names up. */
 static bool is_sane(const char *entry, const char *value)
 {
@@ -182,11 +195,16 @@ static bool is_sane(const char *entry, const char *value)
 
 	if (strnlen(value, VALUE_MAX + 1) > VALUE_MAX)
 		return false;
-	if (starts(entry, "LANG=") || starts(entry, "LC_"))
+	if (is_locale_name(entry))
 		return is_locale(value);
 	if (zone && (*value == '/' || strstr(value, "..")))
 		return false;
 	return !value[strspn(value, zone ? LETTERS DIGITS "_.@+-/" : LETTERS DIGITS "_.@+-")];
+}
+
+bool environment_steers_paths(const char *entry)
+{
+	return is_locale_name(entry) && !is_locale(entry + name_length(entry) + 1);
 }
 
 void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], const struct environment *environment)
@@ -204,8 +222,9 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
 		size_t length = name_length(*given);
 
-		if (!length || !(is_kept(*given, length, environment->kept) ||
-				       (is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
+		if (!length || environment_steers_paths(*given) ||
+			!(is_kept(*given, length, environment->kept) ||
+				(is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
 			continue;
 		if (!built_has(built, count, *given, length))
 			built[count++] = *given;

@@ -27,6 +27,9 @@ bool environment_steers_loader(const char *name);
 /* Names, or NAME=VALUE, by which interpreters find code or take options. */
 bool environment_steers_interpreter(const char *name);
 
+/* Does NAME=VALUE choose a locale under which a path may be another name? */
+bool environment_steers_paths(const char *entry);
+
 /* Names that the wrapper sets to keep the caller out. */
 bool environment_sets(const char *name);
 

@@ -140,7 +140,7 @@ static bool assignment_trust(char *word, char *equal, struct refusal *refusal)
 	fixed = environment_sets(word);
 	if (name && !loader && !fixed) {
 		*equal = '=';
-		return true;
+		return !environment_steers_paths(word) || refuse_about(refusal, LINE_VARIABLE_VALUE, word, 0);
 	}
 	refuse_about(refusal, !name ? LINE_VARIABLE_NAME : loader ? LINE_VARIABLE_LOADER : LINE_VARIABLE_SET, word, 0);
 	*equal = '=';

@@ -7,8 +7,8 @@
 #include "sets.h"
 
 static const struct proven table[] = {
-#define INTERPRETER(names, files, applet, options, last, needs, after, blocked, above, ...) \
-	{names, files, applet, options, last, needs, {__VA_ARGS__}, after, blocked, above},
+#define INTERPRETER(names, files, applet, options, last, needs, after, blocked, above, rereads, ...) \
+	{names, files, applet, options, last, needs, {__VA_ARGS__}, after, blocked, above, rereads},
 #include "interpreters.h"
 #undef INTERPRETER
 };
@@ -164,6 +164,18 @@ static bool options_trust(const struct proven *row, const struct line *line, str
 	return true;
 }
 
+/* Perl and Ruby look for their name in the whole first line, and would take the wrapper's options for their own. */
+static bool first_line_trust(const struct proven *row, const struct line *line, struct refusal *refusal)
+{
+	char name[sizeof row->names] = "", before[sizeof line->text];
+	size_t length = (size_t)(line->words[0] - line->bytes);
+
+	memcpy(name, row->names, strcspn(row->names, " #"));
+	memcpy(before, line->text, length);
+	before[length] = 0;
+	return !(strstr(line->wrapper, name) || strstr(before, name)) || refuse_about(refusal, PROVEN_REREAD, name, 0);
+}
+
 bool proven_trust(const struct proven *proven, const struct line *line, const struct interpreter *interpreter,
 	const struct path *script, struct refusal *refusal)
 {
@@ -176,7 +188,8 @@ bool proven_trust(const struct proven *proven, const struct line *line, const st
 		return true;
 	if (!proven)
 		return refuse_about(refusal, PROVEN_UNKNOWN, real, 0);
-	if (!needs_trust(proven, line, refusal) || !options_trust(proven, line, refusal))
+	if (!needs_trust(proven, line, refusal) || !options_trust(proven, line, refusal) ||
+		(proven->rereads && !first_line_trust(proven, line, refusal)))
 		return false;
 	if (proven->above && script->loose) {
 		refuse_about(refusal, PROVEN_ABOVE, script->real, 0);

@@ -24,6 +24,7 @@ struct proven {
 	char after[3];     /* the word behind the script, which ends the options */
 	uint64_t blocked;  /* signals that it would answer with what it knows, as bits */
 	bool above;        /* it looks for modules in all directories above the script */
+	bool rereads;      /* it takes what stands behind its name in the first line for its options */
 };
 
 /* Options: the first word is a dash and the letters that need no argument and may be joined. Each other one is a word of

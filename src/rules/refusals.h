@@ -121,6 +121,9 @@ REFUSAL(LINE_VARIABLE_NAME, RULE_LINE, 125,
 REFUSAL(LINE_VARIABLE_LOADER, RULE_LINE, 125,
 	"its first line sets %o, which steers the loader or the C library",
 	"remove it")
+REFUSAL(LINE_VARIABLE_VALUE, RULE_LINE, 125,
+	"its first line sets %o to a value by which an absolute path may be another name",
+	"use a locale with UTF-8, such as C.UTF-8")
 REFUSAL(LINE_VARIABLE_SET, RULE_LINE, 125,
 	"its first line sets %o, which capwrap sets to keep the caller out",
 	"remove it, and set it in the script where that needs it")
@@ -196,6 +199,9 @@ REFUSAL(PROVEN_NEEDS, RULE_PROVEN, 125,
 REFUSAL(PROVEN_OPTION, RULE_PROVEN, 125,
 	"its interpreter is not known to keep the caller out with %o",
 	"remove it, or put --unproven before the interpreter and answer for it yourself")
+REFUSAL(PROVEN_REREAD, RULE_PROVEN, 125,
+	"its interpreter reads the first line again, and %o stands there before its own name",
+	"write the line without it, or install capwrap where its path does not have it")
 REFUSAL(PROVEN_ABOVE, RULE_PROVEN, 125,
 	"others can put files into %o, where its interpreter looks for modules",
 	"%m")

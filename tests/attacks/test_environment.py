@@ -1,14 +1,14 @@
 """Attacks by the environment: every variable by which an interpreter or the C library finds code."""
 
 import os
+import shutil
 import struct
+from pathlib import Path
 
 import pytest
-from kit import GENUINE, GRANT, IMPORTS, PYTHON_FILE, Result, World, bit, executes, genuine, jobs
+from kit import CLOSED, GENUINE, GRANT, IMPORTS, NODE_IS_OPEN, PYTHON_FILE, Result, bit, executes, genuine, jobs
 
 LIBRARY = f"lib/{PYTHON_FILE.name}"
-CLOSING = ["--disable-sigusr1", "--experimental-permission --allow-fs-read=* --allow-child-process"]
-CLOSED = next(options for options in CLOSING if World.run("/usr/bin/node", *options.split(), "-e", "0").code == 0)
 
 # By variable: the line, the script, and what makes it run the attacker's program EVIL, in the attacker's folder MINE.
 VARIABLES = {
@@ -26,7 +26,7 @@ VARIABLES = {
     "PS4": ("bash", "echo genuine", {"SHELLOPTS": "xtrace", "PS4": "$(EVIL >&3)"}),
     "BASH_FUNC": ("bash", "id > /dev/null\necho genuine", {"BASH_FUNC_id%%": "() { EVIL >&3; }"}),
     "TEXTDOMAINDIR": ("bash", 'echo $"hello" > /dev/null\necho genuine', {
-        "TEXTDOMAIN": "job", "TEXTDOMAINDIR": "MINE", "LANGUAGE": "xx", "LANG": "C.UTF-8"}),
+        "TEXTDOMAIN": "job", "TEXTDOMAINDIR": "MINE", "LANGUAGE": "xx", "LANG": "xx_XX.UTF-8"}),
     "ZDOTDIR": ("zsh", "echo genuine", {"ZDOTDIR": "MINE"}),
     "HOME of zsh": ("zsh", "echo genuine", {"HOME": "MINE"}),
     "HOME of tcsh": ("--unproven tcsh", "echo genuine", {"HOME": "MINE"}),
@@ -73,7 +73,19 @@ def traps(attacker) -> None:
         path.chmod(0o755)
 
 
-@pytest.mark.parametrize("kind", VARIABLES)
+@pytest.fixture
+def translated():
+    """Nothing is translated in C.UTF-8, the only locale that every Debian has: it is there by another name."""
+    place = Path("/usr/lib/locale/xx_XX.utf8")
+    shutil.copytree("/usr/lib/locale/C.utf8", place, dirs_exist_ok=True)
+    yield
+    shutil.rmtree(place)
+
+
+@pytest.mark.usefixtures("translated")
+@pytest.mark.parametrize("kind", [
+    pytest.param(kind, marks=pytest.mark.skipif(CLOSED is None, reason=NODE_IS_OPEN)) if kind.startswith("NODE_") else kind
+    for kind in VARIABLES])
 def test_variables(world, attacker, kind):
     """Shellshock (CVE-2014-6271), CVE-2005-4158 (sudo), and every variable by which an interpreter
     loads or runs what it names."""

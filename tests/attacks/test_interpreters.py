@@ -8,30 +8,27 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import BUILD, GENUINE, GRANT, NODE_FILE, PYTHON_FILE, USER, bit, check, interpreter, jobs
+from kit import BUILD, CLOSED, GENUINE, GRANT, NODE_IS_OPEN, PYTHON_FILE, USER, bit, check, interpreter, jobs
 
 
 def warnings(world, script) -> set[str]:
     return {warning["code"] for report in check(world, script) for warning in report["warnings"]}
 
 
+@pytest.mark.skipif(CLOSED is None, reason=NODE_IS_OPEN)
 def test_sticky_above_node(world, attacker, beaten):
     """node looks for package.json in every folder above the script: one in a sticky folder replaces its modules."""
     above = world.folder("sticky", 0o1777)
     world.script("sticky/app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
-    closing = next((line for line in ("--disable-sigusr1", "--experimental-permission --allow-fs-read=*")
-                    if world.run(NODE_FILE, *line.split(), "-e", "0").code == 0), None)
-    if not closing:
-        pytest.skip("this node has nothing that closes its debugger")
     attacker.writes(above / "package.json", '{"name": "colours", "exports": "./evil.js"}')
     attacker.writes(above / "evil.js", "console.log(require('fs').readFileSync('/proc/self/status', 'utf8'))\n")
-    naive, script = jobs(world, f"node {closing}", "require('colours')\n", folder="sticky/app/")
+    naive, script = jobs(world, f"node {CLOSED}", "require('colours')\n", folder="sticky/app/")
     assert world.run(naive).sets["CapEff"] == bit(GRANT)
     beaten(world.run(script), "PROVEN_ABOVE", script)
     shutil.rmtree(above / "app")
     (above / "package.json").unlink()
     world.script("app/node_modules/colours/index.js", "#!\n", "console.log('genuine')\n", None)
-    script = world.script("app/job", f"node {closing}", "require('colours')\n")
+    script = world.script("app/job", f"node {CLOSED}", "require('colours')\n")
     assert world.run(script).text == "genuine\n"
 
 

@@ -121,6 +121,8 @@ static enum reason expect_program(struct expected *expected, char *all[], size_t
 			return LINE_VARIABLE_LOADER;
 		if (environment_sets(name))
 			return LINE_VARIABLE_SET;
+		if (environment_steers_paths(all[at]))
+			return LINE_VARIABLE_VALUE;
 		expected->assigned[expected->assignments++] = all[at];
 	}
 	while (at < count)

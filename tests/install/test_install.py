@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,8 +15,11 @@ def getcap(path: Path) -> str:
 
 
 def configure(world, *options: str, compiler: str = "gcc") -> Path:
-    build = world.top / "build"
-    subprocess.run(["meson", "setup", str(build), str(SOURCE), "-Dtests=false", *options], check=True,
+    """From a copy that every user can read: a clone may lie in a home that is root's alone."""
+    build, source = world.top / "build", world.top / "source"
+    if not source.exists():
+        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns(".git", "build*", "__pycache__"))
+    subprocess.run(["meson", "setup", str(build), str(source), "-Dtests=false", *options], check=True,
                    capture_output=True, env={**os.environ, "CC": compiler})
     return build
 
@@ -66,7 +70,7 @@ def test_no_ceiling(world):
 
 
 @pytest.mark.parametrize("libc", ["none", "static", "shared"])
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", [compiler for compiler in ("gcc", "clang") if shutil.which(compiler)])
 def test_linking(world, libc, compiler):
     """As asked for, position-independent, and each of them works. Without a C library nobody would relocate it."""
     build = configure(world, f"--prefix={world.top}/prefix", f"-Dlibc={libc}", compiler=compiler)

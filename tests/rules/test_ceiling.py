@@ -1,5 +1,6 @@
 """Rule ceiling: no attacks, but scripts that would run without what they were granted."""
 
+import re
 import subprocess
 
 import pytest
@@ -143,7 +144,7 @@ def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
     result = world.run("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", prepare,
                        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     assert "genuine" in result.text and result.sets["CapEff"] == bit("cap_dac_override"), result
-    assert "a secret of" not in result.text and result.err == "/bin/cat: /host/secret: Permission denied\n", result
+    assert "a secret of" not in result.text and re.fullmatch("(/bin/)?cat: /host/secret: Permission denied\n", result.err), result
 
 
 def test_ceiling_highest_capability(world):

@@ -61,7 +61,7 @@ def test_execute_busy(world, attacker, beaten, mapped):
     """Who could write to the file once holds on to it, until root has made it theirs and granted it something.
     Through the descriptor that would take a race, since a write takes the grant; through a mapping it does not."""
     if not execve_check():
-        pytest.skip("Linux before 6.14 does not tell who holds a file open for writing")
+        pytest.skip("this machine's Linux, before 6.14, does not tell who holds a file open for writing")
     writers = []
     for wrapper, name in ((world.naive, "naive-job"), (world.wrapper, "job")):
         script = world.script(name, "python3", GENUINE + ROOM, None, uid=USER, wrapper=wrapper)

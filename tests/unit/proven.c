@@ -7,6 +7,8 @@
 #define OK REASONS
 
 /* Judges a line whose interpreter was found by one path, and really is another. */
+static const char *wrapper = "/usr/bin/capwrap";
+
 static enum reason judge(const char *text, const char *found, const char *real, size_t loose)
 {
 	static struct line line;
@@ -15,6 +17,7 @@ static enum reason judge(const char *text, const char *found, const char *real, 
 	struct refusal refusal = {.reason = OK};
 
 	strcpy(line.text, text);
+	strcpy(line.wrapper, wrapper);
 	ck_assert_msg(line_parse(&line, &refusal), "%s", text);
 	strcpy(interpreter.found, found);
 	strcpy(interpreter.path.real, real);
@@ -179,13 +182,32 @@ START_TEST(options)
 }
 END_TEST
 
+/* What Perl and Ruby would take for their own options. */
+START_TEST(rereads)
+{
+	ck_assert_int_eq(judge("-n perl -T", "/usr/bin/perl", "/usr/bin/perl", 0), OK);
+	ck_assert_int_eq(judge("--env perl -n perl", "/usr/bin/perl", "/usr/bin/perl", 0), PROVEN_REREAD);
+	ck_assert_int_eq(judge("A=perl perl", "/usr/bin/perl", "/usr/bin/perl", 0), PROVEN_REREAD);
+	ck_assert_int_eq(judge("-n /opt/perl5/bin/perl", "/opt/perl5/bin/perl", "/opt/perl5/bin/perl", 0), OK);
+	ck_assert_int_eq(judge("--env ruby_x -n ruby", "/usr/bin/ruby", "/usr/bin/ruby3.1", 0), PROVEN_REREAD);
+	ck_assert_int_eq(judge("--env ruby perl", "/usr/bin/perl", "/usr/bin/perl", 0), OK);
+	ck_assert_int_eq(judge("-U --env perl -n perl", "/usr/bin/perl", "/usr/bin/perl", 0), OK);
+	wrapper = "/opt/perl-tools/capwrap";
+	ck_assert_int_eq(judge("-n perl", "/usr/bin/perl", "/usr/bin/perl", 0), PROVEN_REREAD);
+	ck_assert_int_eq(judge("-n ruby", "/usr/bin/ruby", "/usr/bin/ruby3.1", 0), OK);
+	wrapper = "/usr/bin/capwrap";
+}
+END_TEST
+
 /* Only where the interpreter looks there. */
 START_TEST(above)
 {
 	ck_assert_int_eq(judge("node --disable-sigusr1", "/bin/node", "/bin/node", strlen("/loose")), PROVEN_ABOVE);
+	ck_assert_int_eq(judge("java -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage", "/bin/java", "/bin/java",
+		strlen("/loose")), PROVEN_ABOVE);
 	ck_assert_int_eq(judge("python3", "/bin/python3", "/bin/python3.11", strlen("/loose")), OK);
 	ck_assert_int_eq(judge("-U node", "/bin/node", "/bin/node", strlen("/loose")), OK);
 }
 END_TEST
 
-TESTS("proven", names, options, above)
+TESTS("proven", names, options, rereads, above)
