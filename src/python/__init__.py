@@ -218,7 +218,7 @@ class Caps:
     """
 
     _NAMES: ClassVar = ('effective', 'permitted', 'inheritable', 'ambient', 'bounding')
-    __slots__ = ('_sets', '_rootid')
+    __slots__ = ('_sets', '_rootid', '_held')
     __hash__ = None  # type: ignore[assignment]
 
     effective = _Set('What the kernel checks; part of permitted.')
@@ -243,6 +243,7 @@ class Caps:
         masks = (*_parse(text), _mask(ambient), _mask(bounding))
         self._sets = {name: CapSet(mask) for name, mask in zip(self._NAMES, masks)}
         self.rootid = rootid
+        self._held = 0  # ambient in the process, as far as this object knows
 
     @classmethod
     def _of(cls, *masks: int, rootid: int = 0) -> Self:
@@ -259,7 +260,7 @@ class Caps:
         there is none; PermissionError where /proc does not show it.
         """
         if pid is None:
-            return cls._of(*_libcap.get_process())
+            return cls._of(*_libcap.get_process())._holding()
         pid = operator.index(pid)
         try:
             with open(f'/proc/{pid}/status', 'rb') as status:
@@ -268,7 +269,7 @@ class Caps:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), pid) from None
         # Linux before 4.3 has no ambient set, so no line.
         keys = (b'CapEff', b'CapPrm', b'CapInh', b'CapAmb', b'CapBnd')
-        return cls._of(*(int(lines.get(key, b'0'), 16) for key in keys))
+        return cls._of(*(int(lines.get(key, b'0'), 16) for key in keys))._holding()
 
     @classmethod
     def from_file(cls, file: File) -> Self:
@@ -285,9 +286,11 @@ class Caps:
         """Make it so: for this thread, or for a file.
 
         For this thread, all five sets, or OSError with nothing changed. The
-        ambient set has to be part of permitted and of inheritable, the
-        effective set of permitted. A RuntimeWarning tells that there are other
-        threads, which keep what they have.
+        effective set has to be part of permitted, the ambient set of permitted
+        and of inheritable. What was ambient, by from_process() or an earlier
+        apply(), and has left one of these, leaves ambient too, as in the
+        kernel. A RuntimeWarning tells that there are other threads, which keep
+        what they have.
 
         For a file: needs CAP_SETFCAP, and to read it; a link is refused
         (ELOOP), so is all but a regular file (EINVAL). ValueError for what a file cannot hold: an
@@ -305,8 +308,14 @@ class Caps:
             self._apply_file(*_file(file), empty)
         return self
 
+    def _holding(self) -> Self:
+        self._held = self.ambient.mask
+        return self
+
     def _apply_process(self) -> None:
         effective, permitted, inheritable, ambient, bounding = self._masks()
+        # What leaves permitted or inheritable takes ambient along, as in the kernel; what is new there has to fit.
+        ambient &= ~self._held | permitted & inheritable
         now = _libcap.get_process()
         known = (1 << _libcap.count()) - 1
         alien = (effective | permitted | inheritable | ambient) & ~known
@@ -332,6 +341,8 @@ class Caps:
                 stacklevel=3,
             )
         _libcap.set_process(effective, permitted, inheritable, ambient, bounding)
+        self.ambient.mask = ambient
+        self._holding()
 
     def _apply_file(self, file: int | str | bytes, name: object, empty: bool) -> None:
         effective, permitted, inheritable, ambient, _ = self._masks()
@@ -389,7 +400,9 @@ class Caps:
 
     def copy(self) -> Self:
         """Another, with the same content."""
-        return self._of(*self._masks(), rootid=self.rootid)
+        caps = self._of(*self._masks(), rootid=self.rootid)
+        caps._held = self._held
+        return caps
 
     __copy__ = copy
 
