@@ -21,24 +21,28 @@ from __future__ import annotations
 import contextlib
 import enum
 import errno
+import functools
 import operator
 import os
 import warnings
 from collections.abc import Iterable, Iterator, MutableSet
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from . import _libcap
 
+TYPE_CHECKING = False  # what a type checker takes for true; importing typing takes longer than the rest
 if TYPE_CHECKING:
-    from typing import Union
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Protocol, TypeVar, Union
 
-    from typing_extensions import Self, TypeAlias
+    from typing_extensions import ParamSpec, Self, TypeAlias
+
+    _P = ParamSpec('_P')
+    _T = TypeVar('_T')
+
+    class _HasFileno(Protocol):
+        def fileno(self) -> int: ...
 
 __all__ = ['Cap', 'CapSet', 'Caps', 'raised', 'supported']
-
-
-class _HasFileno(Protocol):
-    def fileno(self) -> int: ...
 
 
 File: TypeAlias = 'Union[str, bytes, os.PathLike[str], os.PathLike[bytes], int, _HasFileno]'
@@ -450,15 +454,50 @@ class Caps:
         return f'{type(self).__name__}({", ".join(parts)})'
 
 
-def raised(*caps: str) -> contextlib.AbstractContextManager[None]:
+class raised:
     """Capabilities effective inside the block only; also a decorator.
 
     PermissionError, before the block, for those that are not permitted. At the
     end, however it comes, those that this made effective are so no more; those
     that were so before stay, so that blocks nest. It leaves alone what else the
     block itself changed. It holds for this thread.
+
+    As a decorator it is a TypeError for coroutine functions and generators:
+    they run after the call has ended. Use a block inside of them.
     """
-    return _raised(_mask(caps))
+
+    def __init__(self, *caps: str) -> None:
+        self._mask = _mask(caps)
+        self._block = _raised(self._mask)
+
+    def __enter__(self) -> None:
+        self._block.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._block.__exit__(*error)
+
+    def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        whose: Any = function
+        while isinstance(whose, functools.partial):
+            whose = whose.func
+        if not hasattr(whose, '__code__'):
+            whose = getattr(type(whose), '__call__', None)
+        if getattr(getattr(whose, '__code__', None), 'co_flags', 0) & _RUNS_LATER:
+            raise TypeError(
+                f'raised() cannot decorate {function!r}, a coroutine function or a generator:'
+                ' it runs after the call has ended; use a with block inside of it'
+            )
+
+        @functools.wraps(function)
+        def inside(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            with _raised(self._mask):
+                return function(*args, **kwargs)
+
+        return inside
+
+
+# inspect's CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR; it takes long to import.
+_RUNS_LATER = 0x20 | 0x80 | 0x100 | 0x200
 
 
 @contextlib.contextmanager
