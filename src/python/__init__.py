@@ -187,6 +187,72 @@ class CapSet(MutableSet[str]):
         """Take out every capability."""
         self._mask = 0
 
+    def copy(self) -> Self:
+        """Another set with the same content."""
+        return type(self)(self._mask)
+
+    def update(self, *others: Names) -> None:
+        """Add all that are in the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask |= mask
+
+    def intersection_update(self, *others: Names) -> None:
+        """Keep what is in each of the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask &= mask
+
+    def difference_update(self, *others: Names) -> None:
+        """Take out all that are in the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask &= ~mask
+
+    def symmetric_difference_update(self, other: Names) -> None:
+        """Keep what is in one of the two only."""
+        self._mask ^= _mask(other)
+
+    def union(self, *others: Names) -> Self:
+        """A new set: what is in this or in one of the others."""
+        result = self.copy()
+        result.update(*others)
+        return result
+
+    def intersection(self, *others: Names) -> Self:
+        """A new set: what is in this and in each of the others."""
+        result = self.copy()
+        result.intersection_update(*others)
+        return result
+
+    def difference(self, *others: Names) -> Self:
+        """A new set: what is in this and in none of the others."""
+        result = self.copy()
+        result.difference_update(*others)
+        return result
+
+    def symmetric_difference(self, other: Names) -> Self:
+        """A new set: what is in one of the two only."""
+        return type(self)(self._mask ^ _mask(other))
+
+    def issubset(self, other: Names) -> bool:
+        """Whether the other has all that are in this."""
+        return not self._mask & ~_mask(other)
+
+    def issuperset(self, other: Names) -> bool:
+        """Whether this has all that are in the other."""
+        return not _mask(other) & ~self._mask
+
+    def isdisjoint(self, other: Names) -> bool:
+        """Whether the two have nothing in common."""
+        return not self._mask & _mask(other)
+
+    # MutableSet compares the words, and the other set may spell them CAP_CHOWN.
+    def __sub__(self, other: Iterable[Any]) -> Self:
+        return self.difference(other) if isinstance(other, Iterable) else NotImplemented
+
+    def __xor__(self, other: Iterable[Any]) -> Self:
+        return self.symmetric_difference(other) if isinstance(other, Iterable) else NotImplemented
+
+    __rxor__ = __xor__
+
     def __repr__(self) -> str:
         return f'CapSet({_names(self._mask)})'
 
