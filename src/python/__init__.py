@@ -121,7 +121,19 @@ def _bit(name: str) -> int:
         number = _libcap.from_name(word)
         if number >= 0 and (not word[0].isdigit() or word == str(number)):
             return 1 << number
-    raise ValueError(f'unknown capability: {word!r}')
+    raise _unknown(word)
+
+
+def _unknown(word: str) -> ValueError:
+    """The error that names a word that is no capability, and the name that it looks like."""
+    import difflib
+
+    names = [name.value[4:] for name in Cap]
+    bare = word.lower()
+    bare = bare[4:] if bare.startswith('cap_') else bare
+    meant = difflib.get_close_matches(bare, names, 1)
+    hint = f'; did you mean cap_{meant[0]}?' if meant else ''
+    return ValueError(f'unknown capability: {word!r}{hint}')
 
 
 def _mask(names: Names) -> int:
@@ -595,7 +607,7 @@ def _parse(text: str) -> tuple[int, int, int]:
             words = clause.replace('+', '=').replace('-', '=').split('=', 1)[0]
             for word in words.split(','):
                 if word.lower() != 'all' and _libcap.from_name(word) < 0 and words:
-                    raise ValueError(f'unknown capability: {word!r}') from None
+                    raise _unknown(word) from None
             raise ValueError(f'no capabilities text, see cap_from_text(3): {clause!r}') from None
     raise ValueError(f'no capabilities text, see cap_from_text(3): {text!r}')
 

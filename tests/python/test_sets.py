@@ -113,6 +113,21 @@ def test_operators_with_names_in_capitals():
             op(ours, 5)
 
 
+@pytest.mark.parametrize('word, meant', [
+    ('cap_net_rwa', 'cap_net_raw'), ('net_raw', 'cap_net_raw'), ('NET_RAW', 'cap_net_raw'),
+    ('chown', 'cap_chown'), ('bpf', 'cap_bpf'), ('cap_sysadmin', 'cap_sys_admin'),
+    ('cap_dac_read_serach', 'cap_dac_read_search'), ('kil', 'cap_kill'),
+    ('cap_', None), ('cap_slip', None), ('cap_foo', None), ('64', None), ('nothing' * 9999, None),
+])
+def test_a_near_miss_is_told_what_was_meant(word, meant):
+    end = f'; did you mean {meant}?' if meant else ''
+    for attempt in (lambda: CapSet().add(word), lambda: word in CapSet(), lambda: Caps(f'{word}=i'),
+                    lambda: Caps(f'cap_kill,{word}=i'), lambda: capwrap.raised(word)):
+        with pytest.raises(ValueError) as wrong:
+            attempt()
+        assert str(wrong.value) == f'unknown capability: {word!r}{end}'
+
+
 def test_remove_and_pop():
     caps = CapSet(['cap_kill'])
     with pytest.raises(KeyError):
