@@ -24,6 +24,7 @@ import errno
 import functools
 import operator
 import os
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, MutableSet
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         def fileno(self) -> int: ...
 
 __all__ = ['Cap', 'CapSet', 'Caps', 'raised', 'supported']
+__version__ = _libcap.version()
 
 
 File: TypeAlias = 'Union[str, bytes, os.PathLike[str], os.PathLike[bytes], int, _HasFileno]'
@@ -361,7 +363,7 @@ class Caps:
         bounding set; its effective set is all or nothing. A link is followed.
         OSError carries errno and the file's name.
         """
-        *masks, rootid = _libcap.get_file(*_file(file))
+        *masks, rootid = _read(*_file(file))
         return cls._of(*masks, rootid=rootid)
 
     def apply(self, file: File | None = None, *, empty: bool = False) -> Self:
@@ -436,16 +438,14 @@ class Caps:
                 'effective is one flag of a file, for all that is permitted or inheritable'
                 f' or for none: {_list(partly)}'
             )
-        with contextlib.ExitStack() as stack:
-            if not isinstance(file, int):
-                # libcap would hang on a FIFO, and older ones race with whoever swaps in a link.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-                file = os.open(file, flags)
-                stack.callback(os.close, file)
-            if permitted | inheritable or empty:
-                _libcap.set_file(file, name, effective, permitted, inheritable, self.rootid)
-            else:
-                _libcap.set_file(file, name)
+        if not permitted | inheritable and not empty:
+            _write(file, name, None)
+            return
+        words = [(_VERSION_3 if self.rootid else _VERSION_2) | bool(effective)]
+        for half in (0, 32):
+            words += [permitted >> half & 0xFFFFFFFF, inheritable >> half & 0xFFFFFFFF]
+        words += [self.rootid] if self.rootid else []
+        _write(file, name, b''.join(word.to_bytes(4, 'little') for word in words))
 
     def activate(self) -> Self:
         """Permitted become effective."""
@@ -613,14 +613,73 @@ def _parse(text: str) -> tuple[int, int, int]:
 
 
 def _file(file: File) -> tuple[int | str | bytes, object]:
-    """What the C side takes, and the name that an error shows."""
-    if isinstance(file, int):
-        return file, file
+    """What os takes, and the name that an error shows."""
     if hasattr(file, 'fileno'):
-        descriptor = file.fileno()
-        return descriptor, getattr(file, 'name', descriptor)
+        name = getattr(file, 'name', None)
+        file = file.fileno()
+        return _descriptor(file), file if name is None else name
+    if isinstance(file, int):
+        return _descriptor(file), file
     path = os.fspath(file)
     return path, path
+
+
+def _descriptor(number: int) -> int:
+    if number < 0:
+        raise ValueError(f'not a file descriptor: {number}')
+    return number
+
+
+# linux/capability.h: little-endian words, the first of them a version and a flag.
+_ATTRIBUTE = 'security.capability'
+_VERSION_2, _VERSION_3 = 0x02000000, 0x03000000  # five words, and six: a root id
+_EFFECTIVE = 1
+
+
+@contextlib.contextmanager
+def _named(name: object) -> Iterator[None]:
+    """An OSError shows the file as the caller knows it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = name
+        raise
+
+
+def _read(file: int | str | bytes, name: object) -> tuple[int, int, int, int]:
+    """Effective, permitted, inheritable and root id of a file, 0 where it has none or can't."""
+    with _named(name):
+        try:
+            data = os.getxattr(file, _ATTRIBUTE)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                return 0, 0, 0, 0
+            raise
+        words = [int.from_bytes(data[n : n + 4], 'little') for n in range(0, 24, 4)]
+        if (words[0] & ~_EFFECTIVE, len(data)) not in ((_VERSION_2, 20), (_VERSION_3, 24)):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    permitted, inheritable = words[1] | words[3] << 32, words[2] | words[4] << 32
+    # Past the end of version 2 there is a 0.
+    return permitted | inheritable if words[0] & _EFFECTIVE else 0, permitted, inheritable, words[5]
+
+
+def _write(file: int | str | bytes, name: object, data: bytes | None) -> None:
+    """Give a regular file this attribute; None removes it."""
+    with _named(name), contextlib.ExitStack() as stack:
+        if not isinstance(file, int):
+            # A FIFO would hang, and a link may have been swapped in.
+            file = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+            stack.callback(os.close, file)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if data is not None:
+            os.setxattr(file, _ATTRIBUTE, data)
+            return
+        try:
+            os.removexattr(file, _ATTRIBUTE)
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
 
 
 def _list(mask: int) -> str:

@@ -44,6 +44,11 @@ def test_the_manual_names_everything():
         assert re.search(rf'\b{name}\b', text), name
 
 
+def test_the_version_is_mesons():
+    assert f"  version: '{capwrap.__version__}',\n" in (TOP / 'meson.build').read_text()
+    assert '__version__' in MAN.read_text()
+
+
 def test_everything_has_a_docstring():
     for name in capwrap.__all__:
         assert getattr(capwrap, name).__doc__
