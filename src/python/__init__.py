@@ -30,7 +30,7 @@ from collections.abc import Iterable, Iterator, MutableSet
 
 from . import _libcap
 
-TYPE_CHECKING = False  # what a type checker takes for true; importing typing takes longer than the rest
+TYPE_CHECKING = False  # which a type checker takes for true: typing is slow to import
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar, Protocol, TypeVar, Union
