@@ -21,24 +21,30 @@ from __future__ import annotations
 import contextlib
 import enum
 import errno
+import functools
 import operator
 import os
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, MutableSet
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from . import _libcap
 
+TYPE_CHECKING = False  # which a type checker takes for true: typing is slow to import
 if TYPE_CHECKING:
-    from typing import Union
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Protocol, TypeVar, Union
 
-    from typing_extensions import Self, TypeAlias
+    from typing_extensions import ParamSpec, Self, TypeAlias
+
+    _P = ParamSpec('_P')
+    _T = TypeVar('_T')
+
+    class _HasFileno(Protocol):
+        def fileno(self) -> int: ...
 
 __all__ = ['Cap', 'CapSet', 'Caps', 'raised', 'supported']
-
-
-class _HasFileno(Protocol):
-    def fileno(self) -> int: ...
+__version__ = _libcap.version()
 
 
 File: TypeAlias = 'Union[str, bytes, os.PathLike[str], os.PathLike[bytes], int, _HasFileno]'
@@ -117,7 +123,19 @@ def _bit(name: str) -> int:
         number = _libcap.from_name(word)
         if number >= 0 and (not word[0].isdigit() or word == str(number)):
             return 1 << number
-    raise ValueError(f'unknown capability: {word!r}')
+    raise _unknown(word)
+
+
+def _unknown(word: str) -> ValueError:
+    """The error that names a word that is no capability, and the name that it looks like."""
+    import difflib
+
+    names = [name.value[4:] for name in Cap]
+    bare = word.lower()
+    bare = bare[4:] if bare.startswith('cap_') else bare
+    meant = difflib.get_close_matches(bare, names, 1)
+    hint = f'; did you mean cap_{meant[0]}?' if meant else ''
+    return ValueError(f'unknown capability: {word!r}{hint}')
 
 
 def _mask(names: Names) -> int:
@@ -183,6 +201,72 @@ class CapSet(MutableSet[str]):
         """Take out every capability."""
         self._mask = 0
 
+    def copy(self) -> Self:
+        """Another set with the same content."""
+        return type(self)(self._mask)
+
+    def update(self, *others: Names) -> None:
+        """Add all that are in the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask |= mask
+
+    def intersection_update(self, *others: Names) -> None:
+        """Keep what is in each of the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask &= mask
+
+    def difference_update(self, *others: Names) -> None:
+        """Take out all that are in the others."""
+        for mask in [_mask(names) for names in others]:
+            self._mask &= ~mask
+
+    def symmetric_difference_update(self, other: Names) -> None:
+        """Keep what is in one of the two only."""
+        self._mask ^= _mask(other)
+
+    def union(self, *others: Names) -> Self:
+        """A new set: what is in this or in one of the others."""
+        result = self.copy()
+        result.update(*others)
+        return result
+
+    def intersection(self, *others: Names) -> Self:
+        """A new set: what is in this and in each of the others."""
+        result = self.copy()
+        result.intersection_update(*others)
+        return result
+
+    def difference(self, *others: Names) -> Self:
+        """A new set: what is in this and in none of the others."""
+        result = self.copy()
+        result.difference_update(*others)
+        return result
+
+    def symmetric_difference(self, other: Names) -> Self:
+        """A new set: what is in one of the two only."""
+        return type(self)(self._mask ^ _mask(other))
+
+    def issubset(self, other: Names) -> bool:
+        """Whether the other has all that are in this."""
+        return not self._mask & ~_mask(other)
+
+    def issuperset(self, other: Names) -> bool:
+        """Whether this has all that are in the other."""
+        return not _mask(other) & ~self._mask
+
+    def isdisjoint(self, other: Names) -> bool:
+        """Whether the two have nothing in common."""
+        return not self._mask & _mask(other)
+
+    # MutableSet compares the words, and the other set may spell them CAP_CHOWN.
+    def __sub__(self, other: Iterable[Any]) -> Self:
+        return self.difference(other) if isinstance(other, Iterable) else NotImplemented
+
+    def __xor__(self, other: Iterable[Any]) -> Self:
+        return self.symmetric_difference(other) if isinstance(other, Iterable) else NotImplemented
+
+    __rxor__ = __xor__
+
     def __repr__(self) -> str:
         return f'CapSet({_names(self._mask)})'
 
@@ -218,7 +302,7 @@ class Caps:
     """
 
     _NAMES: ClassVar = ('effective', 'permitted', 'inheritable', 'ambient', 'bounding')
-    __slots__ = ('_sets', '_rootid')
+    __slots__ = ('_sets', '_rootid', '_held')
     __hash__ = None  # type: ignore[assignment]
 
     effective = _Set('What the kernel checks; part of permitted.')
@@ -243,6 +327,7 @@ class Caps:
         masks = (*_parse(text), _mask(ambient), _mask(bounding))
         self._sets = {name: CapSet(mask) for name, mask in zip(self._NAMES, masks)}
         self.rootid = rootid
+        self._held = 0  # ambient in the process, as far as this object knows
 
     @classmethod
     def _of(cls, *masks: int, rootid: int = 0) -> Self:
@@ -259,7 +344,7 @@ class Caps:
         there is none; PermissionError where /proc does not show it.
         """
         if pid is None:
-            return cls._of(*_libcap.get_process())
+            return cls._of(*_libcap.get_process())._holding()
         pid = operator.index(pid)
         try:
             with open(f'/proc/{pid}/status', 'rb') as status:
@@ -268,7 +353,7 @@ class Caps:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), pid) from None
         # Linux before 4.3 has no ambient set, so no line.
         keys = (b'CapEff', b'CapPrm', b'CapInh', b'CapAmb', b'CapBnd')
-        return cls._of(*(int(lines.get(key, b'0'), 16) for key in keys))
+        return cls._of(*(int(lines.get(key, b'0'), 16) for key in keys))._holding()
 
     @classmethod
     def from_file(cls, file: File) -> Self:
@@ -278,16 +363,18 @@ class Caps:
         bounding set; its effective set is all or nothing. A link is followed.
         OSError carries errno and the file's name.
         """
-        *masks, rootid = _libcap.get_file(*_file(file))
+        *masks, rootid = _read(*_file(file))
         return cls._of(*masks, rootid=rootid)
 
     def apply(self, file: File | None = None, *, empty: bool = False) -> Self:
         """Make it so: for this thread, or for a file.
 
         For this thread, all five sets, or OSError with nothing changed. The
-        ambient set has to be part of permitted and of inheritable, the
-        effective set of permitted. A RuntimeWarning tells that there are other
-        threads, which keep what they have.
+        effective set has to be part of permitted, the ambient set of permitted
+        and of inheritable. What was ambient, by from_process() or an earlier
+        apply(), and has left one of these, leaves ambient too, as in the
+        kernel. A RuntimeWarning tells that there are other threads, which keep
+        what they have.
 
         For a file: needs CAP_SETFCAP, and to read it; a link is refused
         (ELOOP), so is all but a regular file (EINVAL). ValueError for what a file cannot hold: an
@@ -305,8 +392,14 @@ class Caps:
             self._apply_file(*_file(file), empty)
         return self
 
+    def _holding(self) -> Self:
+        self._held = self.ambient.mask
+        return self
+
     def _apply_process(self) -> None:
         effective, permitted, inheritable, ambient, bounding = self._masks()
+        # What leaves permitted or inheritable takes ambient along, as in the kernel; what is new there has to fit.
+        ambient &= ~self._held | permitted & inheritable
         now = _libcap.get_process()
         known = (1 << _libcap.count()) - 1
         alien = (effective | permitted | inheritable | ambient) & ~known
@@ -332,6 +425,8 @@ class Caps:
                 stacklevel=3,
             )
         _libcap.set_process(effective, permitted, inheritable, ambient, bounding)
+        self.ambient.mask = ambient
+        self._holding()
 
     def _apply_file(self, file: int | str | bytes, name: object, empty: bool) -> None:
         effective, permitted, inheritable, ambient, _ = self._masks()
@@ -343,16 +438,14 @@ class Caps:
                 'effective is one flag of a file, for all that is permitted or inheritable'
                 f' or for none: {_list(partly)}'
             )
-        with contextlib.ExitStack() as stack:
-            if not isinstance(file, int):
-                # libcap would hang on a FIFO, and older ones race with whoever swaps in a link.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-                file = os.open(file, flags)
-                stack.callback(os.close, file)
-            if permitted | inheritable or empty:
-                _libcap.set_file(file, name, effective, permitted, inheritable, self.rootid)
-            else:
-                _libcap.set_file(file, name)
+        if not permitted | inheritable and not empty:
+            _write(file, name, None)
+            return
+        words = [(_VERSION_3 if self.rootid else _VERSION_2) | bool(effective)]
+        for half in (0, 32):
+            words += [permitted >> half & 0xFFFFFFFF, inheritable >> half & 0xFFFFFFFF]
+        words += [self.rootid] if self.rootid else []
+        _write(file, name, b''.join(word.to_bytes(4, 'little') for word in words))
 
     def activate(self) -> Self:
         """Permitted become effective."""
@@ -389,7 +482,9 @@ class Caps:
 
     def copy(self) -> Self:
         """Another, with the same content."""
-        return self._of(*self._masks(), rootid=self.rootid)
+        caps = self._of(*self._masks(), rootid=self.rootid)
+        caps._held = self._held
+        return caps
 
     __copy__ = copy
 
@@ -437,15 +532,50 @@ class Caps:
         return f'{type(self).__name__}({", ".join(parts)})'
 
 
-def raised(*caps: str) -> contextlib.AbstractContextManager[None]:
+class raised:
     """Capabilities effective inside the block only; also a decorator.
 
     PermissionError, before the block, for those that are not permitted. At the
     end, however it comes, those that this made effective are so no more; those
     that were so before stay, so that blocks nest. It leaves alone what else the
     block itself changed. It holds for this thread.
+
+    As a decorator it is a TypeError for coroutine functions and generators:
+    they run after the call has ended. Use a block inside of them.
     """
-    return _raised(_mask(caps))
+
+    def __init__(self, *caps: str) -> None:
+        self._mask = _mask(caps)
+        self._block = _raised(self._mask)
+
+    def __enter__(self) -> None:
+        self._block.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._block.__exit__(*error)
+
+    def __call__(self, function: Callable[_P, _T]) -> Callable[_P, _T]:
+        whose: Any = function
+        while isinstance(whose, functools.partial):
+            whose = whose.func
+        if not hasattr(whose, '__code__'):
+            whose = getattr(type(whose), '__call__', None)
+        if getattr(getattr(whose, '__code__', None), 'co_flags', 0) & _RUNS_LATER:
+            raise TypeError(
+                f'raised() cannot decorate {function!r}, a coroutine function or a generator:'
+                ' it runs after the call has ended; use a with block inside of it'
+            )
+
+        @functools.wraps(function)
+        def inside(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            with _raised(self._mask):
+                return function(*args, **kwargs)
+
+        return inside
+
+
+# inspect's CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR; it takes long to import.
+_RUNS_LATER = 0x20 | 0x80 | 0x100 | 0x200
 
 
 @contextlib.contextmanager
@@ -477,20 +607,79 @@ def _parse(text: str) -> tuple[int, int, int]:
             words = clause.replace('+', '=').replace('-', '=').split('=', 1)[0]
             for word in words.split(','):
                 if word.lower() != 'all' and _libcap.from_name(word) < 0 and words:
-                    raise ValueError(f'unknown capability: {word!r}') from None
+                    raise _unknown(word) from None
             raise ValueError(f'no capabilities text, see cap_from_text(3): {clause!r}') from None
     raise ValueError(f'no capabilities text, see cap_from_text(3): {text!r}')
 
 
 def _file(file: File) -> tuple[int | str | bytes, object]:
-    """What the C side takes, and the name that an error shows."""
-    if isinstance(file, int):
-        return file, file
+    """What os takes, and the name that an error shows."""
     if hasattr(file, 'fileno'):
-        descriptor = file.fileno()
-        return descriptor, getattr(file, 'name', descriptor)
+        name = getattr(file, 'name', None)
+        file = file.fileno()
+        return _descriptor(file), file if name is None else name
+    if isinstance(file, int):
+        return _descriptor(file), file
     path = os.fspath(file)
     return path, path
+
+
+def _descriptor(number: int) -> int:
+    if number < 0:
+        raise ValueError(f'not a file descriptor: {number}')
+    return number
+
+
+# linux/capability.h: little-endian words, the first of them a version and a flag.
+_ATTRIBUTE = 'security.capability'
+_VERSION_2, _VERSION_3 = 0x02000000, 0x03000000  # five words, and six: a root id
+_EFFECTIVE = 1
+
+
+@contextlib.contextmanager
+def _named(name: object) -> Iterator[None]:
+    """An OSError shows the file as the caller knows it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = name
+        raise
+
+
+def _read(file: int | str | bytes, name: object) -> tuple[int, int, int, int]:
+    """Effective, permitted, inheritable and root id of a file, 0 where it has none or can't."""
+    with _named(name):
+        try:
+            data = os.getxattr(file, _ATTRIBUTE)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+                return 0, 0, 0, 0
+            raise
+        words = [int.from_bytes(data[n : n + 4], 'little') for n in range(0, 24, 4)]
+        if (words[0] & ~_EFFECTIVE, len(data)) not in ((_VERSION_2, 20), (_VERSION_3, 24)):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    permitted, inheritable = words[1] | words[3] << 32, words[2] | words[4] << 32
+    # Past the end of version 2 there is a 0.
+    return permitted | inheritable if words[0] & _EFFECTIVE else 0, permitted, inheritable, words[5]
+
+
+def _write(file: int | str | bytes, name: object, data: bytes | None) -> None:
+    """Give a regular file this attribute; None removes it."""
+    with _named(name), contextlib.ExitStack() as stack:
+        if not isinstance(file, int):
+            # A FIFO would hang, and a link may have been swapped in.
+            file = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+            stack.callback(os.close, file)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if data is not None:
+            os.setxattr(file, _ATTRIBUTE, data)
+            return
+        try:
+            os.removexattr(file, _ATTRIBUTE)
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
 
 
 def _list(mask: int) -> str:

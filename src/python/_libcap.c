@@ -1,5 +1,6 @@
 /*
- * capwrap._libcap: libcap's calls for Python, and nothing else.
+ * capwrap._libcap: libcap's calls for Python, and nothing else. What a file
+ * has needs none of them: it is an extended attribute.
  *
  * A set of capabilities is a mask, one bit a capability, so that bits newer
  * than libcap pass through. Errors are OSError with errno; what the words
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/capability.h>
 
@@ -208,117 +208,6 @@ undo:
     return step;
 }
 
-/* ---- files ------------------------------------------------------------- */
-
-struct file {
-    PyObject *name; /* borrowed: what an error shows */
-    PyObject *path; /* owned bytes, or NULL: then fd */
-    int fd;
-};
-
-static int file_take(PyObject *object, void *result)
-{
-    struct file *file = result;
-
-    if (object == NULL) {
-        Py_CLEAR(file->path);
-        return 1;
-    }
-    file->path = NULL;
-    if (PyLong_Check(object)) {
-        file->fd = PyObject_AsFileDescriptor(object);
-        return file->fd >= 0;
-    }
-    if (!PyUnicode_FSConverter(object, &file->path))
-        return 0;
-    return Py_CLEANUP_SUPPORTED;
-}
-
-/* A file without any has empty ones, and so has one where none can be. */
-static int file_read(cap_t caps, struct flags *flags, uid_t *rootid)
-{
-    int failed;
-
-    *flags = (struct flags){ 0 };
-    *rootid = 0;
-    if (caps == NULL)
-        return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -1;
-    failed = flags_from_caps(flags, caps);
-    *rootid = cap_get_nsowner(caps);
-    release(caps);
-    return failed;
-}
-
-PyDoc_STRVAR(get_file_doc,
-"get_file(file, name) -> (effective, permitted, inheritable, rootid)");
-
-static PyObject *get_file(PyObject *self, PyObject *args)
-{
-    struct file file = { .fd = -1 };
-    struct flags flags;
-    uid_t rootid;
-    cap_t caps;
-    int failed;
-
-    (void)self;
-    if (!PyArg_ParseTuple(args, "O&O:get_file", file_take, &file, &file.name))
-        return NULL;
-    const char *path = file.path != NULL ? PyBytes_AsString(file.path) : NULL;
-
-    Py_BEGIN_ALLOW_THREADS
-    caps = path != NULL ? cap_get_file(path) : cap_get_fd(file.fd);
-    failed = file_read(caps, &flags, &rootid);
-    Py_END_ALLOW_THREADS
-
-    if (failed)
-        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, file.name);
-    Py_CLEAR(file.path);
-    if (failed)
-        return NULL;
-    return Py_BuildValue("(KKKk)", flags.effective, flags.permitted,
-                         flags.inheritable, (unsigned long)rootid);
-}
-
-PyDoc_STRVAR(set_file_doc,
-"set_file(fd, name, effective, permitted, inheritable, rootid)\n"
-"set_file(fd, name) removes them.");
-
-static PyObject *set_file(PyObject *self, PyObject *args)
-{
-    const bool removes = PyTuple_Size(args) == 2;
-    struct flags flags = { 0 };
-    unsigned int rootid = 0;
-    cap_t caps = NULL;
-    PyObject *file, *name;
-    int fd, failed;
-
-    (void)self;
-    if (!PyArg_ParseTuple(args, "OO|KKKI:set_file", &file, &name,
-                          &flags.effective, &flags.permitted,
-                          &flags.inheritable, &rootid))
-        return NULL;
-    fd = PyObject_AsFileDescriptor(file);
-    if (fd < 0)
-        return NULL;
-
-    Py_BEGIN_ALLOW_THREADS
-    failed = 0;
-    if (!removes) {
-        caps = caps_from_flags(&flags);
-        failed = caps == NULL || cap_set_nsowner(caps, rootid) != 0;
-    }
-    if (!failed)
-        failed = cap_set_fd(fd, caps);
-    if (failed && removes && errno == ENODATA)
-        failed = 0;
-    release(caps);
-    Py_END_ALLOW_THREADS
-
-    if (failed)
-        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
-    Py_RETURN_NONE;
-}
-
 /* ---- processes --------------------------------------------------------- */
 
 PyDoc_STRVAR(get_process_doc,
@@ -481,11 +370,18 @@ static PyObject *count(PyObject *self, PyObject *args)
     return PyLong_FromLong(cap_max_bits());
 }
 
+PyDoc_STRVAR(version_doc, "version() -> this package's, as the build has it");
+
+static PyObject *version(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    return PyUnicode_FromString(VERSION);
+}
+
 /* ---- the module -------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
-    { "get_file", get_file, METH_VARARGS, get_file_doc },
-    { "set_file", set_file, METH_VARARGS, set_file_doc },
     { "get_process", get_process, METH_NOARGS, get_process_doc },
     { "set_process", set_process, METH_VARARGS, set_process_doc },
     { "set_effective", set_effective, METH_VARARGS, set_effective_doc },
@@ -494,6 +390,7 @@ static PyMethodDef methods[] = {
     { "from_name", from_name, METH_VARARGS, from_name_doc },
     { "to_name", to_name, METH_VARARGS, to_name_doc },
     { "count", count, METH_NOARGS, count_doc },
+    { "version", version, METH_NOARGS, version_doc },
     { NULL, NULL, 0, NULL },
 };
 

@@ -6,17 +6,20 @@ else the capwrap that Python finds by itself.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from support import time_limit
 
 if os.geteuid() != 0:
     pytest.exit('these tests change real capabilities: run them as root', 77)
 
 
+LIMIT = 300  # seconds for one test; the longest takes 20 on a machine that has nothing else to do
 ROOT = Path(tempfile.mkdtemp(prefix='capwrap-'))
 ROOT.chmod(0o755)
 
@@ -35,6 +38,14 @@ os.environ['PYTHONDONTWRITEBYTECODE'] = '1'
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(ROOT)
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    """Whatever hangs is a failure with a traceback, and the next test goes on."""
+    time_limit(LIMIT)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -25,6 +26,18 @@ masks = st.integers(0, 2**64 - 1) | st.sampled_from([2**64 - 2**n for n in range
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_KEEPCAPS, PR_SET_SECCOMP, PR_SET_SECUREBITS = 8, 22, 28
 SECBIT_NO_CAP_AMBIENT_RAISE = 1 << 6
+
+
+class TimeIsUp(BaseException):
+    """No Exception, so that neither hypothesis nor a test takes it for its own."""
+
+
+def time_limit(seconds):
+    def end(number, frame):
+        raise TimeIsUp(f'a test ran longer than {seconds} s')
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def prctl(*args):
@@ -58,9 +71,14 @@ def forked(function, *args):
         finally:
             os._exit(0)
     os.close(writing)
-    with open(reading, 'rb') as pipe:
-        data = pipe.read()
-    os.waitpid(pid, 0)
+    try:
+        with open(reading, 'rb') as pipe:
+            data = pipe.read()
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(pid, 0)
     good, value = pickle.loads(data)
     if not good:
         raise value

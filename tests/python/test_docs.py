@@ -44,6 +44,11 @@ def test_the_manual_names_everything():
         assert re.search(rf'\b{name}\b', text), name
 
 
+def test_the_version_is_mesons():
+    assert f"  version: '{capwrap.__version__}',\n" in (TOP / 'meson.build').read_text()
+    assert '__version__' in MAN.read_text()
+
+
 def test_everything_has_a_docstring():
     for name in capwrap.__all__:
         assert getattr(capwrap, name).__doc__
@@ -52,17 +57,57 @@ def test_everything_has_a_docstring():
             assert name.startswith('_') or value.__doc__ or not callable(value), name
 
 
-def test_types():
+TYPED = '''
+from capwrap import Cap, CapSet, Caps, raised
+
+@raised('cap_kill', Cap.CHOWN)
+def function(number: int, *, word: str = '') -> list[int]:
+    return [number]
+
+with raised('cap_kill') as nothing:
+    reveal_type(function)  # def (number: builtins.int, *, word: builtins.str =) -> builtins.list[builtins.int]
+function('wrong')  # Argument 1 to "function" has incompatible type "str"; expected "int"
+after_the_block: int = 'wrong'  # Incompatible types in assignment
+
+caps = Caps()
+caps.effective.update(['cap_kill'], {Cap.CHOWN}, caps.permitted, 5)
+caps.bounding = caps.bounding.union(['cap_kill']) - {'cap_chown'} ^ caps.permitted
+reveal_type(caps.bounding.difference(caps.ambient))  # CapSet
+reveal_type(caps.bounding ^ caps.ambient)  # CapSet
+caps.effective.update(5.5)  # incompatible type "float"
+'''
+
+
+def mypy(*what):
     package = Path(capwrap.__file__).parent
+    return subprocess.run(
+        ['mypy', '--strict', '--python-executable', sys.executable, '--cache-dir', '/dev/null', *map(str, what)],
+        env={**os.environ, 'MYPYPATH': str(package.parent), 'PYTHONPATH': ''},
+        cwd='/', capture_output=True, text=True)
+
+
+def test_types():
     scripts = [path for path in (TOP / 'examples').iterdir() if 'from capwrap import' in path.read_text()]
     assert len(scripts) == 3
     for what in (['-p', 'capwrap'], *([script] for script in scripts)):
-        done = subprocess.run(
-            ['mypy', '--strict', '--python-executable', sys.executable, '--cache-dir', '/dev/null',
-             *map(str, what)],
-            env={**os.environ, 'MYPYPATH': str(package.parent), 'PYTHONPATH': ''},
-            cwd='/', capture_output=True, text=True)
+        done = mypy(*what)
         assert done.returncode == 0, done.stdout
+
+
+def test_types_of_what_is_called(place):
+    """What mypy says of a line is what the comment there says, and it says nothing else."""
+    (place / 'typed.py').write_text(TYPED)
+    said = dict(re.findall(r'typed\.py:(\d+): \w+: (.*)', mypy(place / 'typed.py').stdout))
+    expected = {str(n): line.split('  # ')[1] for n, line in enumerate(TYPED.split('\n'), 1) if '  # ' in line}
+    assert said.keys() == expected.keys(), said
+    for number, words in expected.items():
+        assert words in said[number]
+
+
+def test_typing_is_not_imported():
+    done = subprocess.run([sys.executable, '-S', '-c', 'import sys, capwrap; print(*sys.modules)'],
+                          capture_output=True, text=True, check=True)
+    assert not {'typing', 'typing_extensions', 'inspect', 'difflib'} & set(done.stdout.split())
 
 
 def test_the_readmes_single_call():

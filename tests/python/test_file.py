@@ -96,6 +96,16 @@ def test_setcaps_root_id(file):
     assert getcap(other) == f'cap_net_raw=ep [rootid={UID}]'
 
 
+def test_an_attribute_that_is_none_is_an_error(file, monkeypatch):
+    """The kernel writes no such, but a file system may come from elsewhere."""
+    good = xattr(1, 2, True)
+    for raw in (b'', good[:4], good[:-1], good + b'\0\0\0\0', b'\x01\0\0\x04' + good[4:], xattr(1, 2, 1, 3)[:20]):
+        monkeypatch.setattr(os, 'getxattr', lambda *_: raw)
+        with pytest.raises(OSError) as raised:
+            Caps.from_file(str(file))
+        assert (raised.value.errno, raised.value.filename) == (errno.EINVAL, str(file))
+
+
 def test_every_way_to_name_a_file(file):
     wanted = Caps('cap_kill=p')
     for name in (str(file), os.fsencode(file), file):

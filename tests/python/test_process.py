@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support import (
     KNOWN, LAST, NAMES, PR_SET_SECCOMP, PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE, UID,
-    become, forked, masks, of, prctl, status, user,
+    become, forked, libc, masks, of, prctl, status, user,
 )
 
 from capwrap import CapSet, Caps
@@ -91,6 +91,78 @@ def test_from_any_state_to_any_other_or_nothing_changes(old, new, within, whole)
 
     good = bool(allowed(old, new))
     assert forked(child) == (good, new if good else old)
+
+
+def capset(e, p, i):
+    """The system call itself, for this thread; version 3 of linux/capability.h."""
+    header = struct.pack('<Ii', 0x20080522, 0)
+    words = (mask >> shift & 0xFFFFFFFF for shift in (0, 32) for mask in (e, p, i))
+    if libc.capset(header, struct.pack('<6I', *words)) != 0:
+        raise OSError(ctypes.get_errno(), 'capset')
+
+
+@given(states, masks, masks)
+def test_what_leaves_permitted_or_inheritable_leaves_ambient_as_in_the_kernel(old, drop, lose):
+    old = e, p, i, a, b = possible(*old)
+    wanted = e & ~drop, p & ~drop, i & ~lose
+
+    def child(way):
+        made(*old).apply()
+        caps = Caps.from_process()
+        if way == 'kernel':
+            capset(*wanted)
+            return status()
+        caps.effective.mask, caps.permitted.mask, caps.inheritable.mask = wanted
+        caps = caps.copy().apply()
+        assert of(caps) == status()  # the object says what is
+        caps.apply()
+        return status()
+
+    assert forked(child, 'kernel') == forked(child, 'capwrap') == (*wanted, a & ~drop & ~lose, b)
+
+
+def test_effective_has_to_be_permitted_as_in_the_kernel():
+    def child(way):
+        made(1, 1, 0, 0, BND).apply()
+        caps = Caps.from_process()
+        caps.permitted.clear()
+        with pytest.raises(OSError) as raised:
+            capset(1, 0, 0) if way == 'kernel' else caps.apply()
+        return raised.value.errno, status()
+
+    assert forked(child, 'kernel') == forked(child, 'capwrap') == (errno.EPERM, (1, 1, 0, 0, BND))
+
+
+def test_ambient_that_is_asked_for_and_cannot_be():
+    def child():
+        made(1, 1, 1, 1, BND).apply()
+        before = status()
+        for caps in (
+            Caps('cap_chown=p', ambient=['cap_chown']),  # in so many words, whatever is so now
+            Caps('cap_chown=i', ambient=['cap_chown']),
+        ):
+            with pytest.raises(PermissionError, match='cap_chown: ambient, but not'):
+                caps.apply()
+        caps = Caps.from_process()
+        caps.inheritable.clear()
+        caps.ambient.add('cap_kill')
+        with pytest.raises(PermissionError, match='cap_kill: ambient, but not'):
+            caps.apply()
+        assert status() == before
+        caps.ambient.discard('cap_kill')
+        caps.apply()
+        # What is gone does not come back by itself.
+        caps.inheritable.add('cap_chown')
+        caps.apply()
+        assert status() == (1, 1, 1, 0, BND)
+        caps.ambient.add('cap_chown')
+        caps.apply()
+        # What this object made ambient it may drop, too.
+        caps.inheritable.clear()
+        caps.apply()
+        return status()
+
+    assert forked(child) == (1, 1, 0, 0, BND)
 
 
 def test_lines_of_2010():

@@ -1,5 +1,9 @@
 """raised(): effective inside the block only."""
 
+import functools
+import inspect
+import types
+
 import pytest
 from support import become, forked, status
 
@@ -74,6 +78,82 @@ def test_a_function():
         return effective()
 
     assert (function(), effective(), function(), effective()) == (KILL, 0, KILL, 0)
+
+
+@scenario
+def test_a_decorated_function_is_the_same_to_look_at():
+    @raised('cap_kill')
+    def function(a: int, *, b: str = '') -> int:
+        """What it does."""
+        return effective() if a else function(a + 1, b=b)
+
+    assert (function.__name__, function.__doc__) == ('function', 'What it does.')
+    assert str(inspect.signature(function)) == "(a: int, *, b: str = '') -> int"
+    assert (function(0), effective()) == (KILL, 0)  # calls itself
+
+
+@scenario
+def test_methods_and_what_else_is_called():
+    class Class:
+        def __init__(self):
+            self.seen = effective()
+
+        @raised('cap_kill')
+        def method(self):
+            return effective()
+
+        @staticmethod
+        @raised('cap_kill')
+        def static():
+            return effective()
+
+        def __call__(self):
+            return effective()
+
+    some = Class()
+    assert (some.seen, some.method(), some.static(), some()) == (0, KILL, KILL, 0)
+    assert raised('cap_kill')(some)() == raised('cap_kill')(Class)().seen == KILL
+    assert raised('cap_kill')(functools.partial(effective))() == KILL
+    assert raised('cap_kill')(len)('four') == 4 and effective() == 0
+
+
+async def coroutine():
+    pass
+
+
+async def async_generator():
+    yield
+
+
+def generator():
+    yield
+
+
+class Later:
+    async def __call__(self):
+        pass
+
+    method = __call__
+
+
+@pytest.mark.parametrize('function', [
+    coroutine, async_generator, generator, types.coroutine(generator), Later(), Later().method, Later.method,
+    functools.partial(functools.partial(coroutine)), lambda: (yield),
+], ids=repr)
+def test_what_runs_after_its_call_is_refused(function):
+    with pytest.raises(TypeError, match='coroutine function or a generator'):
+        raised('cap_kill')(function)
+
+
+@scenario
+def test_a_block_is_entered_once():
+    block = raised('cap_kill')
+    with block:
+        assert effective() == KILL
+    with pytest.raises((RuntimeError, AttributeError)):
+        with block:
+            pytest.fail('entered')
+    assert effective() == 0
 
 
 @scenario

@@ -48,6 +48,86 @@ def test_in_place_operators_keep_the_set(a, b, name):
         assert set(held) == op(oracle, b)
 
 
+@given(word_sets, st.lists(word_sets, max_size=3))
+def test_methods_are_those_of_a_set(a, others):
+    ways = (set, list, CapSet, iter, lambda words: CapSet(words).mask, lambda words: {w.upper() for w in words})
+    for way in ways:
+        for name in ('union', 'intersection', 'difference'):
+            ours = CapSet(a)
+            new = getattr(ours, name)(*map(way, others))
+            assert type(new) is CapSet and new is not ours
+            assert new == getattr(a, name)(*others) and ours == a
+        for name in ('update', 'intersection_update', 'difference_update'):
+            caps, oracle = Caps(bounding=a), set(a)
+            held = caps.bounding
+            assert getattr(caps.bounding, name)(*map(way, others)) is None
+            getattr(oracle, name)(*others)
+            assert held is caps.bounding == oracle
+        for other in others:
+            ours, oracle = CapSet(a), set(a)
+            assert ours.symmetric_difference(way(other)) == a ^ other
+            for name in ('issubset', 'issuperset', 'isdisjoint'):
+                assert getattr(ours, name)(way(other)) is getattr(a, name)(other)
+            assert ours == a
+            assert ours.symmetric_difference_update(way(other)) is None
+            oracle.symmetric_difference_update(other)
+            assert ours == oracle
+
+
+def test_the_methods_of_a_set_are_all_there():
+    assert {n for n in dir(set) if not n.startswith('_')} <= set(dir(CapSet))
+
+
+def test_methods_check_every_name_and_change_all_or_nothing():
+    names = [n for n in dir(set) if re.search('update|union|inter|diff|issu|isdis', n)]
+    assert len(names) == 11
+    for name in names:
+        ours = CapSet(['cap_kill'])
+        with pytest.raises(ValueError, match="'cap_slip'"):
+            getattr(ours, name)(['cap_kill', 'cap_chown', 'cap_slip'])
+        with pytest.raises(TypeError, match='not the string'):
+            getattr(ours, name)('cap_kill')
+        with pytest.raises(TypeError):
+            getattr(ours, name)(None)
+        assert ours == {'cap_kill'}
+    for name in ('update', 'union', 'difference', 'difference_update'):
+        ours = CapSet(['cap_kill'])
+        with pytest.raises(ValueError, match="'cap_slip'"):
+            getattr(ours, name)(['cap_kill'], ['cap_slip'])
+        assert ours == {'cap_kill'}
+    ours = CapSet(['cap_kill'])
+    ours.update(ours)
+    ours.difference_update(ours)
+    assert not ours
+
+
+def test_operators_with_names_in_capitals():
+    ours, other = CapSet(['cap_kill', 'cap_chown']), {'CAP_KILL', 'CAP_BPF'}
+    assert ours - other == {'cap_chown'} and other - ours == {'cap_bpf'}
+    assert ours ^ other == other ^ ours == {'cap_chown', 'cap_bpf'}
+    assert ours & other == {'cap_kill'} and len(ours | other) == 3
+    ours &= other
+    assert ours == {'cap_kill'}
+    for op in (operator.sub, operator.xor):
+        with pytest.raises(TypeError):
+            op(ours, 5)
+
+
+@pytest.mark.parametrize('word, meant', [
+    ('cap_net_rwa', 'cap_net_raw'), ('net_raw', 'cap_net_raw'), ('NET_RAW', 'cap_net_raw'),
+    ('chown', 'cap_chown'), ('bpf', 'cap_bpf'), ('cap_sysadmin', 'cap_sys_admin'),
+    ('cap_dac_read_serach', 'cap_dac_read_search'), ('kil', 'cap_kill'),
+    ('cap_', None), ('cap_slip', None), ('cap_foo', None), ('64', None), ('nothing' * 9999, None),
+])
+def test_a_near_miss_is_told_what_was_meant(word, meant):
+    end = f'; did you mean {meant}?' if meant else ''
+    for attempt in (lambda: CapSet().add(word), lambda: word in CapSet(), lambda: Caps(f'{word}=i'),
+                    lambda: Caps(f'cap_kill,{word}=i'), lambda: capwrap.raised(word)):
+        with pytest.raises(ValueError) as wrong:
+            attempt()
+        assert str(wrong.value) == f'unknown capability: {word!r}{end}'
+
+
 def test_remove_and_pop():
     caps = CapSet(['cap_kill'])
     with pytest.raises(KeyError):
