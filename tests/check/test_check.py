@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import CHECK, FIELDS, SOURCE, STATUS, USER, bit, bounding, check, last_cap
+from kit import CHECK, FIELDS, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, last_cap
 
 
-def python_copy(world, caps: str = "", name: str = "python-copy") -> Path:
-    return world.program(f"lib/{name}", Path("/usr/bin/python3").resolve(), caps=caps) if world.folder("lib") else None
+def python_copy(world, caps: str = "", name: str = PYTHON_FILE.name) -> Path:
+    return world.program(f"lib/{name}", PYTHON_FILE, caps=caps) if world.folder("lib") else None
 
 
 # Each builds a state below a fresh world, and returns the script.
@@ -56,10 +56,14 @@ def by_link(world):
     return world.top / "link"
 
 
+def mount_at(world, kind: str, options: str) -> None:
+    folder = world.folder("mount")
+    subprocess.run(["mount", "-t", kind, "-o", f"mode=755,{options}", "none", str(folder)], check=True)
+
+
 def mounted(options: str):
     def state(world):
-        folder = world.folder("mount")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "none", str(folder)], check=True)
+        mount_at(world, "tmpfs", options)
         return world.script("mount/s", "python3", STATUS)
 
     return state
@@ -175,6 +179,23 @@ STATES = {
     "make": simple("make -f"),
     "R": simple("env R --no-echo -f"),
     "java": lambda world: world.script("s", f"{world.program('java', Path('/bin/true'), caps='')}"),
+    "an unknown interpreter": lambda world: world.script("s", f"{python_copy(world, name='tool')}", STATUS),
+    "the same, unproven": lambda world: world.script("s", f"-U {python_copy(world, name='tool')}", STATUS),
+    "unproven make": simple("--unproven make -f"),
+    "an interpreter that is a script": lambda world: world.script(
+        "s", str(world.script("lib/python3", "#!/usr/bin/python3\n", STATUS, None))),
+    "what the row does not have": simple("python3 -i"),
+    "what the row needs": simple("gawk -f"),
+    "a launcher": simple("nice python3"),
+    "env -i": simple("env -i python3"),
+    "env -S": simple("env -S A=b python3 -I"),
+    "env -S with quotes": simple("env -S 'python3'"),
+    "a variable": simple("A=b LANG=C python3"),
+    "a variable of the loader": simple("LD_PRELOAD=x python3"),
+    "a variable of the wrapper's": simple("env PATH=/bin python3"),
+    "a bad name": simple("a.b=c python3"),
+    "a variable that steers": simple("PERL5LIB=/x perl"),
+    "no attributes": lambda world: (mount_at(world, "ramfs", ""), world.script("mount/s", "python3", STATUS, caps=None))[1],
     "the wrapper": lambda world: world.script("s", f"{world.wrapper} python3"),
     "beyond the ceiling": beyond_ceiling,
     "unknown capability": unbound,
@@ -276,6 +297,9 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
 @pytest.mark.parametrize("line, body, code", [
     ("--unproven python3 -i", "", "unproven"),
     ("-U tcsh -f", "", "unproven"),
+    ("--unproven python3", "", "unproven"),
+    ("-U gawk -f", "", "unproven"),
+    ("-U env python3 -i", "", "unproven"),
     ("python3 -I -Wignore", "", None),
     ("--env HOME python3", "", "env-home"),
     ("--env PYTHONPATH python3", "", "env-code"),
@@ -290,7 +314,17 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
     ("sh", "rsync -a /home /backup # sshd\n", None),
     ("sh", "# git and ssh are not used\nlegit; openssh\n", None),
     ("bash", "x=1; sqlite3 db .dump\n", "caller-settings"),
+    ("--env PS4 bash", "", "env-code"),
+    ("--env EDITION sh", "", "env-code"),
+    ("--env REMOTE_USER,COLOUR sh", "", "env-code"),
+    ("--env NAGIOS sh", "", "env-code"),
+    ("--env USERS sh", "", "env-code"),
+    ("--env SSH_AUTH_SOCK sh", "", "env-code"),
+    ("--env SSH_ORIGINAL_COMMAND,NAGIOS_HOSTNAME,ICINGA_X,QUERY_STRING,SUDO_USER,USER sh", "", None),
+    ("COLOUR=red python3", "", None),
     ("bash", "cat <<EOF\nx\nEOF\n", "here-document"),
+    ("zsh", "cat <<EOF\nx\nEOF\n", "here-document"),
+    ("mksh", "cat <<EOF\nx\nEOF\n", "here-document"),
     ("python3", "import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n", "python-forkserver"),
     ("bash", "cat <<-'EOF'\nx\nEOF\n", "here-document"),
     ("bash", "cat <<<word; x=$((1 << 3))\n", None),
@@ -302,14 +336,32 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
     ("ruby", "require 'json'\n", "ruby-require"),
     ("ruby", "$LOADED_FEATURES.reject! { |f| f[0] != '/' }\nrequire 'json'\n", None),
     ("ruby", "puts 1\n", None),
+    ("/bin/dash", "cat <<EOF\nx\nEOF\n", None),
+    ("busybox sh", "cat <<EOF\nx\nEOF\n", None),
+    ("sh", "cat <<EOF\nx\nEOF\n", None if os.path.realpath("/bin/sh").endswith("/dash") else "here-document"),
+    ("python3", "x = 'cat <<EOF'\n", None),
+    ("lua5.4", "", None),
+    ("php", "", None),
     ("perl", "", None),
     ("perl", "print while <>;\n", "perl-diamond"),
     ("perl", "print while <ARGV>;\n", "perl-diamond"),
     ("perl", "print while <<>>; print <STDIN>;\n", None),
     ("awk -f", "", "caller-variables"),
+    ("mawk -f", "", "caller-variables"),
     ("gawk -E", "", None),
     ("sed -f", "", None),
     ("python3", "", None),
+    ("sh", "ssh host date\n", "caller-settings"),
+    ("sh", "exec /usr/bin/ssh host date\n", "caller-settings"),
+    ("sh", "x=$(scp a host:b)\n", "caller-settings"),
+    ("sh", "echo get | sftp host\n", "caller-settings"),
+    ("python3", "subprocess.run(['sqlite3', path])\n", "caller-settings"),
+    ("python3", "os.system('git pull')\n", "caller-settings"),
+    ("ruby", "system 'bundle', 'exec'\n", "caller-settings"),
+    ("sh", "rsync -a /etc/ host:/backup/\n", "caller-settings"),
+    ("sh", "rsync -a /etc/ /backup/\n", None),
+    ("sh", "# ssh host date\n", None),
+    ("sh", "ssh_key=x; digit=legit; echo ssh-keygen\n", None),
 ])
 def test_warnings_of_the_line(world, line, body, code):
     codes = warned(world, world.script("s", line, body))
@@ -331,6 +383,15 @@ def test_no_warning_of_what_is_not(world):
 
 def test_warning_of_a_folder_above(world):
     assert warned(world, above_sticky(world)) == {"writable-folder"}
+
+
+def test_no_warning_of_settings_without_a_grant_for_children(world):
+    """What a contained script starts has nothing that the caller's settings could use."""
+    python = python_copy(world, "cap_net_raw=i")
+    body = "import os\nos.system('ssh host')\n"
+    assert warned(world, world.script("s", f"--contain {python}", body)) == set()
+    world.setcap("-r", python)
+    assert warned(world, world.script("s", f"{python}", body)) == {"caller-settings"}
 
 
 def test_warning_of_a_wrapper_that_is_theirs(world):
@@ -491,7 +552,7 @@ def test_tree_marks_the_interpreter(world):
     script = interpreter(mode=0o775)(world)
     report = world.run(CHECK, script).text
     (marked,) = [line for line in report.splitlines() if "<--" in line]
-    assert "python-copy" in marked and "-rwxrwxr-x" in marked
+    assert PYTHON_FILE.name in marked and "-rwxrwxr-x" in marked
 
 
 def test_summary_of_several(world):
