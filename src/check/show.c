@@ -226,64 +226,87 @@ static void fix_of_wrapper(struct text *fix, const struct report *report, const 
 	refusal_fix(fix, words_of(report, fault), fault, walked ? report_real(report, verdict) : report->path, wrapper_of(report));
 }
 
+/* The words of a fix with the grant where it is known: %g for cap_NAME. */
+static void words_grant(char words[FIX_SIZE], uint64_t grant)
+{
+	static const char name[] = "cap_NAME";
+	char *at;
+
+	while (grant && (at = strstr(words, name))) {
+		memcpy(at, "%g", 2);
+		memmove(at + 2, at + strlen(name), strlen(at + strlen(name)) + 1);
+	}
+}
+
+/* Cuts off the command that grants the script again. False where there is none. */
+static bool words_cut(char words[FIX_SIZE])
+{
+	static const char *const grants[] = {" && " REGRANT, REGRANT, "setcap %g=i %p"};
+
+	for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
+		char *at = strstr(words, grants[i]);
+
+		if (at) {
+			*at = 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct fixes {
+	void (*put)(const struct text *fix, void *data);
+	void *data;
+	const char *wrapper, *script;
+	uint64_t grant;
+};
+
+static void fix_put(const struct fixes *fixes, const char *table, const struct refusal *fault)
+{
+	struct refusal about = *fault;
+	struct text fix = {.length = 0};
+	char words[FIX_SIZE];
+
+	about.capabilities |= fixes->grant;
+	snprintf(words, sizeof words, "%s", table);
+	words_grant(words, about.capabilities);
+	refusal_fix(&fix, words, &about, fixes->script, fixes->wrapper);
+	fixes->put(&fix, fixes->data);
+}
+
 /* What mends all, in the order in which to paste: a script that has to be moved is mended where it will be, and is granted
  * at the end, since each change takes the grant away. */
 static void fixes_each(const struct report *report, const struct verdict *verdict,
 	void (*put)(const struct text *fix, void *data), void *data)
 {
 	const char *real = report_real(report, verdict), *slash = strrchr(real, '/');
-	uint64_t grant = grant_of_script(report);
-	bool moves = false, grants = false;
+	struct fixes fixes = {put, data, wrapper_of(report), real, grant_of_script(report)};
+	const struct refusal grants = {.object = ""};
+	bool moves = false, regrants = false;
 	char script[PATH_MAX];
-	struct text fix = {.length = 0};
 
-	for (size_t i = 0; i < verdict->count; i++) {
-		const struct refusal *fault = &verdict->faults[i];
-
-		moves |= strstr(refusal_texts[fault->reason].fix, "%m") != NULL;
-		grants |= strstr(refusal_texts[fault->reason].fix, "%s") != NULL;
-	}
 	if (verdict->count == 1) {
-		struct refusal fault = verdict->faults[0];
-
-		if (!fault.capabilities)
-			fault.capabilities = grant;
-		refusal_fix(&fix, words_of(report, &fault), &fault, real, wrapper_of(report));
-		put(&fix, data);
+		fix_put(&fixes, words_of(report, &verdict->faults[0]), &verdict->faults[0]);
 		return;
 	}
-	snprintf(script, sizeof script, "%s%s", moves && slash ? REFUGE : "", moves && slash ? slash : real);
-	if (moves) {
-		text_add(&fix, "install -b ");
-		text_add_quoted(&fix, real);
-		text_add(&fix, " " REFUGE);
-		put(&fix, data);
+	for (size_t i = 0; i < verdict->count; i++)
+		moves |= !strcmp(refusal_texts[verdict->faults[i].reason].fix, MOVE);
+	if (moves && slash) {
+		fix_put(&fixes, "install -b %p " REFUGE, &grants);
+		snprintf(script, sizeof script, REFUGE "%s", slash);
+		fixes.script = script;
 	}
 	for (size_t i = 0; i < verdict->count; i++) {
-		struct refusal fault = verdict->faults[i];
-		const char *words = words_of(report, &fault), *tail = strstr(words, "%s");
-		char alone[FIX_SIZE];
+		const struct refusal *fault = &verdict->faults[i];
+		char words[FIX_SIZE];
 
-		if (strstr(words, "%m") || (moves && rule_of(&fault) <= RULE_EXECUTE))
-			continue;
-		snprintf(alone, sizeof alone, "%.*s", tail ? (int)(tail - words) : (int)strlen(words), words);
-		if (tail && tail >= words + 4)
-			alone[tail - words - 4] = 0; /* && */
-		if (!*alone)
-			continue;
-		if (!fault.capabilities)
-			fault.capabilities = grant;
-		fix.length = 0;
-		refusal_fix(&fix, alone, &fault, script, wrapper_of(report));
-		put(&fix, data);
+		snprintf(words, sizeof words, "%s", words_of(report, fault));
+		regrants |= words_cut(words);
+		if (*words && strcmp(words, MOVE) != 0 && !(moves && rule_of(fault) <= RULE_EXECUTE))
+			fix_put(&fixes, words, fault);
 	}
-	if (moves || grants) {
-		struct refusal again = {.capabilities = grant};
-
-		fix.length = 0;
-		refusal_fix(&fix, "%s", &again, script, "");
-		put(&fix, data);
-	}
+	if (moves || regrants)
+		fix_put(&fixes, REGRANT, &grants);
 }
 
 static void put_fix(const struct text *fix, void *data)

@@ -3,21 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* The command that grants a script what it had, or what the administrator decides; in a directory, or where it lies. */
-static void add_grant(struct text *text, const struct refusal *refusal, const char *directory, const char *script)
-{
-	const char *slash = strrchr(script, '/');
-
-	text_add(text, "setcap ");
-	if (refusal->capabilities)
-		text_add_capabilities(text, refusal->capabilities);
-	else
-		text_add(text, "cap_NAME");
-	text_add(text, "=i ");
-	text_add(text, directory);
-	text_add_quoted(text, *directory && slash ? slash : script);
-}
-
 /* Fills in a text's placeholders, foreign words by `add`. */
 static void expand(struct text *text, const char *words, const struct refusal *refusal,
 	void (*add)(struct text *, const char *), const char *script, const char *wrapper)
@@ -33,13 +18,6 @@ static void expand(struct text *text, const char *words, const struct refusal *r
 		case 'w': add(text, wrapper); break;
 		case 'e': text_add_error(text, refusal->error); break;
 		case 'g': text_add_capabilities(text, refusal->capabilities); break;
-		case 's': add_grant(text, refusal, "", script); break;
-		case 'm':
-			text_add(text, "install -b ");
-			add(text, script);
-			text_add(text, " " REFUGE " && ");
-			add_grant(text, refusal, REFUGE, script);
-			break;
 		default: text_add(text, (const char[]){'%', *words, 0});
 		}
 	}

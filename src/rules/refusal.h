@@ -24,6 +24,8 @@ enum rule {
 	RULES
 };
 
+#define REFUGE "/usr/local/bin" /* where a script is safe */
+
 enum reason {
 #define REFUSAL(name, rule, exit_code, reason, fix) name,
 #include "refusals.h"
@@ -49,8 +51,6 @@ bool refuse_about(struct refusal *refusal, enum reason reason, const char *objec
 
 /* Notes what need not be the only flaw. False, but where there is room for it: then the rule goes on. */
 bool flaw(struct refusal *refusal, enum reason reason, const char *object);
-
-#define REFUGE "/usr/local/bin" /* where a script is safe */
 
 #define REASON_SIZE 128
 #define FIX_SIZE (128 + sizeof SECURE_PATH) /* which one of them names */

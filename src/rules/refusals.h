@@ -1,8 +1,11 @@
 /* Every refusal, listed once: its name, rule, exit code, reason and fix. The exit code is 125; 126 where the interpreter
  * can't be executed, 127 where it is not found. capwrap.1 lists the same, and a test holds the two together.
  * %o stands for the file or word that it is about, %e for errno in words, %g for the capabilities, %p for the script,
- * %w for the wrapper; in a fix, %s for the command that grants again what the script had, and %m for those that move it to where
- * nobody else can write. */
+ * %w for the wrapper. */
+
+/* What grants a script again that was changed; and what moves it to where nobody else can write. */
+#define REGRANT "setcap cap_NAME=i %p"
+#define MOVE "install -b %p " REFUGE " && setcap cap_NAME=i " REFUGE "/\"$(basename %p)\""
 
 REFUSAL(CALL_USAGE, RULE_CALL, 125,
 	"called without arguments; it is meant to be run by a script's #! line",
@@ -30,7 +33,7 @@ REFUSAL(PATH_LINK, RULE_PATH, 125,
 	"run %p again")
 REFUSAL(PATH_OWNER, RULE_PATH, 125,
 	"%o is not owned by root",
-	"%m")
+	MOVE)
 REFUSAL(PATH_ROOT, RULE_PATH, 125,
 	"the root directory %o is not owned by root",
 	"run it outside of user namespaces, or: chown root: %o")
@@ -39,7 +42,7 @@ REFUSAL(PATH_WRITABLE, RULE_PATH, 125,
 	"chmod go-w %o")
 REFUSAL(PATH_STICKY, RULE_PATH, 125,
 	"lies in %o, where others can put files beside it",
-	"%m")
+	MOVE)
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
 	"let those who run it read it, too, since the interpreter has to")
@@ -51,13 +54,13 @@ REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"name a script")
 REFUSAL(FILE_OWNER, RULE_FILE, 125,
 	"not owned by root",
-	"chown root: %p && %s")
+	"chown root: %p && " REGRANT)
 REFUSAL(FILE_WRITABLE, RULE_FILE, 125,
 	"writable by group or others",
 	"chmod go-w %p")
 REFUSAL(FILE_NOSUID, RULE_FILE, 125,
 	"%o is mounted nosuid",
-	"%m")
+	MOVE)
 REFUSAL(EXECUTE_DENIED, RULE_EXECUTE, 125,
 	"nobody may execute it",
 	"chmod +x %p")
@@ -66,7 +69,7 @@ REFUSAL(EXECUTE_OTHERS, RULE_EXECUTE, 125,
 	"become a member of its group, or of another that it is given to")
 REFUSAL(EXECUTE_NOEXEC, RULE_EXECUTE, 125,
 	"on a mount with noexec",
-	"%m")
+	MOVE)
 REFUSAL(EXECUTE_BUSY, RULE_EXECUTE, 125,
 	"some process has it open or mapped for writing",
 	"fuser -v %p")
@@ -81,7 +84,7 @@ REFUSAL(LINE_PROGRAM, RULE_LINE, 125,
 	"give a program its capabilities by setcap alone")
 REFUSAL(LINE_MARK, RULE_LINE, 125,
 	"a byte order mark stands before its #!",
-	"LC_ALL=C sed -i '1s/^...//' %p && %s")
+	"LC_ALL=C sed -i '1s/^...//' %p && " REGRANT)
 REFUSAL(LINE_MAGIC, RULE_LINE, 125,
 	"it does not begin with #! and the path of a program",
 	"put #!%w and an interpreter, such as python3, into its first line")
@@ -90,7 +93,7 @@ REFUSAL(LINE_END, RULE_LINE, 125,
 	"shorten it")
 REFUSAL(LINE_CR, RULE_LINE, 125,
 	"its first line has a carriage return",
-	"sed -i 's/\\r$//' %p && %s")
+	"sed -i 's/\\r$//' %p && " REGRANT)
 REFUSAL(LINE_CONTROL, RULE_LINE, 125,
 	"its first line has a control byte",
 	"head -n 1 %p | cat -v")
@@ -132,19 +135,19 @@ REFUSAL(LINE_INTERPRETER, RULE_LINE, 125,
 	"put one, such as python3, behind #!%w and its options")
 REFUSAL(GRANT_READ, RULE_GRANT, 125,
 	"its capabilities can't be read: %e",
-	"setcap -r %p && %s")
+	"setcap -r %p && " REGRANT)
 REFUSAL(GRANT_UNSUPPORTED, RULE_GRANT, 125,
 	"its file system has no file capabilities",
-	"%m")
+	MOVE)
 REFUSAL(GRANT_NONE, RULE_GRANT, 125,
 	"it has no inheritable capabilities (an edit, a copy or an upgrade loses them)",
-	"%s")
+	REGRANT)
 REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
 	"its capabilities were set in a user namespace",
-	"%s")
+	"setcap %g=i %p")
 REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
 	"it has permitted capabilities that are not inheritable: use =i",
-	"%s")
+	"setcap %g=i %p")
 REFUSAL(INTERPRETER_RELATIVE, RULE_INTERPRETER, 125,
 	"%o is neither a bare name nor an absolute path",
 	"put its absolute path into the first line")
@@ -204,7 +207,7 @@ REFUSAL(PROVEN_REREAD, RULE_PROVEN, 125,
 	"write the line without it, or install capwrap where its path does not have it")
 REFUSAL(PROVEN_ABOVE, RULE_PROVEN, 125,
 	"others can put files into %o, where its interpreter looks for modules",
-	"%m")
+	MOVE)
 REFUSAL(CONTAIN_UNCOVERED, RULE_CONTAIN, 125,
 	"--contain needs an interpreter whose inheritable file capabilities cover the grant, and %o has none",
 	"copy it, setcap %g=i on the copy, and put that into the first line")
