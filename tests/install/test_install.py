@@ -89,9 +89,9 @@ def test_linking(world, libc, compiler):
 def test_secure_path(world):
     """Where interpreters are looked up, and PATH of the script."""
     tools = world.folder("tools")
-    world.program("tools/mysh", Path("/bin/sh"), caps="")
+    world.program("tools/dash", Path("/bin/sh").resolve(), caps="")
     install(configure(world, f"--prefix={world.top}/prefix", f"-Dsecure_path={tools}:/usr/bin"))
-    script = world.script("show", "mysh", 'echo "$PATH"; cat /proc/self/status\n',
+    script = world.script("show", "dash", 'echo "$PATH"; cat /proc/self/status\n',
                           wrapper=world.top / "prefix/bin/capwrap")
     result = world.run(script)
     assert result.text.startswith(f"{tools}:/usr/bin\n")

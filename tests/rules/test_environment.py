@@ -135,6 +135,12 @@ def test_env_wins_over_set_values(report, name):
     assert beyond_fixed(report(line, env={})) == {}
 
 
+@pytest.mark.parametrize("name", ["PATHX", "HOMEPAGE", "SHELLS", "LUA_PATHS", "PYTHONPATHS", "PAT", "HOM"])
+def test_env_of_a_name_that_is_like_another(report, name):
+    """It does not stand for what is always set."""
+    assert beyond_fixed(report(f"--env {name} python3", env={name: "x"})) == {name: "x"}
+
+
 @pytest.mark.parametrize(("given", "kept"), [
     ([b"FOO=1", b"FOO=2"], {"FOO": "1"}),
     ([b"TERM=a", b"TERM=b"], {"TERM": "a"}),

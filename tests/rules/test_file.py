@@ -125,3 +125,14 @@ def test_file_nosuid_single_file(world, attacker, beaten):
         mount("--bind", world.script(f"stick/{name}", "python3", attacker.code, wrapper=wrapper), script)
     attacker.wins(world.run(world.top / "naive-job"))
     beaten(world.run(script), "FILE_NOSUID", script)
+
+
+def test_file_type_behind_a_link(world, attacker, refused):
+    """A FIFO that the caller calls by a link is not waited for."""
+    fifo, link = world.top / "fifo", attacker.home / "link"
+    os.mkfifo(fifo, 0o755)
+    world.run("ln", "-s", fifo, link)
+    refused(world.run(world.wrapper, "python3", link, timeout=10), "FILE_TYPE", link)
+    os.mkfifo(attacker.home / "fifo", 0o755)
+    world.run("ln", "-sfn", "fifo", link)
+    assert world.run(world.wrapper, "python3", link, timeout=10).code == 125

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from kit import (
     IMPORTS,
     STATUS,
     USER,
+    World,
     acl,
     bit,
     filtered,
@@ -224,6 +226,46 @@ def test_path_is_resolved(world, command):
     (world.top / "home/show").symlink_to(script)
     result = world.run(*command, cwd=world.top / "home/sub", env={"PATH": f"/usr/bin:{world.top}/home/sub"})
     assert result.text == f"['{script}'] the module beside the script\n", result
+
+
+@pytest.mark.parametrize("whose", ["mine", "root's"])
+def test_path_in_a_mirrored_tree(world, attacker, refused, whose):
+    """A current directory that has the same tree as /: a relative path is the script's there, not the granted one of /."""
+    script = world.script("job", "python3", GENUINE)
+    uid = USER if whose == "mine" else 0
+    mirror = world.folder("mirror", uid=uid)
+    relative = str(script)[1:]
+    (mirror / relative).parent.mkdir(parents=True)
+    other = world.script(mirror / relative, "python3", attacker.code, None, uid=uid)
+    for path in relative, f"./{relative}":
+        result = world.run(world.wrapper, "python3", path, cwd=mirror)
+        refused(result, "PATH_OWNER" if whose == "mine" else "GRANT_NONE", path)
+    attacker.loses()
+    World.setcap(f"{GRANT}=i", other)
+    if whose != "mine":
+        attacker.wins(world.run(world.wrapper, "python3", relative, cwd=mirror))  # it is root's, with a grant of its own
+
+
+@pytest.mark.parametrize("name", [
+    "a;touch x", "a&touch x", "a|touch x", "a\ntouch x", "a'b", "$(touch x)", "`touch x`", "a b", "é", "~", "#a", "!a", "*", "\n",
+    "a\n", "%s%d", "a\\b", "{a,b}", "-x",
+], ids=repr)
+def test_fix_of_an_odd_name(world, refused, name):
+    """The fix is for a POSIX shell, and names that file and nothing else."""
+    script = world.script(name, "python3", GENUINE, f"{GRANT}=p")
+    before = set(world.top.iterdir())
+    result = world.run(script)
+    assert result.code == 125 and result.err.count("\n") == 1 and result.err.isascii(), result
+    for shell in "dash", "bash", "mksh":
+        World.setcap(f"{GRANT}=p", script)
+        fix = result.err.split("use =i; ", 1)[1]
+        done = subprocess.run([shell, "-c", fix], cwd=world.top, capture_output=True)
+        if name.endswith("\n"):  # a shell loses that: the fix fails, and names no other file
+            assert done.returncode
+            continue
+        assert done.returncode == 0, done
+        genuine(world.run(script))
+    assert set(world.top.iterdir()) == before
 
 
 def test_path_through_a_descriptor(world):

@@ -1,9 +1,11 @@
 """A whole run: arguments, input and exit status pass the wrapper unchanged."""
 
 import os
+import re
 import signal
 
 import pytest
+from kit import BUILD
 
 
 @pytest.mark.parametrize("words", [
@@ -26,6 +28,18 @@ def test_arguments_arrive_verbatim(report, words):
 def test_arguments_of_the_line_come_first(report, world):
     seen = report("python3  -I \t -X utf8", argv=["a"])
     assert seen.argv == ["/usr/bin/python3", "-B", "-P", "-I", "-X", "utf8", f"{world.top}/report", "a"]
+
+
+def test_every_count_of_arguments(world):
+    """Also where one more is added behind the script, and where they just fill a page of memory, or do not."""
+    world.folder("bin")
+    tool = world.program("bin/mawk", BUILD / "tests/programs/status", "")
+    script = world.script("job", f"{tool} -F: -f")
+    for count in [*range(50, 75), *range(490, 520), *range(1005, 1030)]:
+        words = [str(number) for number in range(count)]
+        result = world.run(script, *words)
+        told = re.findall(r"^Argument:\t(.*)$", result.text, re.M)
+        assert told == [str(tool), "-F:", "-f", str(script), "--", *words], (count, result.code, result.err)
 
 
 def test_standard_input(world):
