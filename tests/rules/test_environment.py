@@ -50,6 +50,12 @@ FIXED = {
     "AWKPATH": "/usr/local/share/awk:/usr/share/awk",
     "DOTNET_EnableDiagnostics": "0",
     "CLASSPATH": "/dev/null/none",
+    "JAVA_TOOL_OPTIONS": "-XX:+DisableAttachMechanism -XX:-UsePerfData",
+    "PAGER": "cat",
+    "MANPAGER": "cat",
+    "GIT_PAGER": "cat",
+    "SYSTEMD_PAGER": "cat",
+    "LESSSECURE": "1",
 }
 LUA = {f"LUA_{kind}{version}" for kind in ("PATH", "CPATH") for version in ("", "_5_2", "_5_3", "_5_4")}
 
