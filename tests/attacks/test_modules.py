@@ -6,8 +6,9 @@ from kit import GENUINE, GRANT, USER, bit, genuine, jobs
 
 def planted(attacker, *names: str) -> None:
     """Modules of those names in the current directory, which run the attacker's program and go no further."""
+    code = f"import posix; posix.execv('{attacker.program}', ['{attacker.program}'])\n"
     for name in names:
-        attacker.writes(attacker.home / f"{name}.py", f"import posix; posix.execv('{attacker.program}', ['{attacker.program}'])\n")
+        attacker.writes(attacker.home / f"{name}.py", code)
     attacker.writes(attacker.program, f"#!/usr/bin/python3 -I\n{attacker.code}")
 
 
