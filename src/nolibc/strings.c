@@ -1,6 +1,7 @@
 /* The string functions of C, plainly, for where nolibc.c is linked. They are short here, and are not called often. */
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 void *memset(void *bytes, int value, size_t size)
 {
@@ -48,6 +49,12 @@ int memcmp(const void *one, const void *other, size_t size)
 		if (*left != *right)
 			return *left - *right;
 	return 0;
+}
+
+/* What compilers make of a comparison for equality. */
+int bcmp(const void *one, const void *other, size_t size)
+{
+	return memcmp(one, other, size);
 }
 
 size_t strnlen(const char *text, size_t most)

@@ -222,9 +222,8 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
 		size_t length = name_length(*given);
 
-		if (!length || environment_steers_paths(*given) ||
-			!(is_kept(*given, length, environment->kept) ||
-				(is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
+		if (!length || !(is_kept(*given, length, environment->kept) ||
+				       (is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
 			continue;
 		if (!built_has(built, count, *given, length))
 			built[count++] = *given;

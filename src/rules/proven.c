@@ -113,15 +113,17 @@ static size_t option_words(const struct proven *row, const char *word, const cha
 	return letters_known(row, word + 1, strlen(word + 1));
 }
 
-/* Has the line one of these words, which have a | between? */
-static bool line_has(const struct line *line, const char *words, size_t length)
+/* Has the line one of these words, which have a | between, and not as another's argument? */
+static bool line_has(const struct proven *row, const struct line *line, const char *words, size_t length)
 {
 	for (const char *end = words + length; words < end; words++) {
-		size_t one = strcspn(words, "| ");
+		size_t one = strcspn(words, "| "), step;
 
-		for (size_t i = 1; i < line->count; i++)
-			if (strlen(line->words[i]) == one && !memcmp(line->words[i], words, one))
+		for (size_t i = 1; i < line->count; i += step ? step : 1) {
+			if (strlen(line->words[i]) == one && !strncmp(line->words[i], words, one))
 				return true;
+			step = option_words(row, line->words[i], line->words[i + 1]);
+		}
 		words += one;
 	}
 	return false;
@@ -135,7 +137,7 @@ static bool needs_trust(const struct proven *row, const struct line *line, struc
 	while ((words = list_next(&list, &length))) {
 		char object[sizeof row->needs] = "";
 
-		if (line_has(line, words, length))
+		if (line_has(row, line, words, length))
 			continue;
 		memcpy(object, words, length);
 		return refuse_about(refusal, PROVEN_NEEDS, object, 0);

@@ -90,6 +90,8 @@ START_TEST(options)
 		{"python3 -W ignore -X utf8", "python3.11", OK},
 		{"python3 -uW ignore", "python3.11", OK},
 		{"python3 -uWignore", "python3.11", PROVEN_OPTION},
+		{"python3 -W -I", "python3.9", PROVEN_NEEDS},
+		{"python3 -W ignore -I", "python3.9", OK},
 		{"python3 -W", "python3.11", PROVEN_OPTION}, /* it would take the script */
 		{"python3 -uW", "python3.11", PROVEN_OPTION},
 		{"python3 -X utf8=2", "python3.11", PROVEN_OPTION},
