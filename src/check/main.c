@@ -172,7 +172,7 @@ static void summarize(const struct check *check, int paths)
 	unsigned long all = check->runs + check->refused, unread = check->find.unread;
 
 	if (check->json) {
-		printf("%s]\n", all + check->stale ? "\n" : "[");
+		printf("%s]\n", (all + check->stale) ? "\n" : "[");
 		return;
 	}
 	if (!check->recursive && paths == 1)
@@ -257,5 +257,5 @@ int main(int argc, char **argv)
 		complain("standard output", strerror(errno));
 		check.trouble = true;
 	}
-	return check.trouble ? TROUBLE : check.refused + check.stale ? SOME_REFUSED : ALL_RUN;
+	return check.trouble ? TROUBLE : (check.refused + check.stale) ? SOME_REFUSED : ALL_RUN;
 }

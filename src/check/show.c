@@ -241,7 +241,7 @@ static void words_grant(char words[FIX_SIZE], uint64_t grant)
 /* Cuts off the command that grants the script again. False where there is none. */
 static bool words_cut(char words[FIX_SIZE])
 {
-	static const char *const grants[] = {" && " REGRANT, REGRANT, "setcap %g=i %p"};
+	static const char *const grants[] = {(" && " REGRANT), REGRANT, "setcap %g=i %p"};
 
 	for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
 		char *at = strstr(words, grants[i]);
