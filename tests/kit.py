@@ -658,13 +658,12 @@ def mend(result: Result, again: tuple[str, Path] | None = None) -> None:
 
 
 def moved(world: World, result: Result) -> Path:
-    """Runs the fix that installs the script anew, into a folder of the test, and grants it."""
+    """Runs the fix that installs the script anew and grants it, into a folder of the test."""
     folder = world.folder("bin")
-    command = fix_of(result).replace("/usr/local/bin", str(folder))
+    command = fix_of(result).replace("/usr/local/bin", str(folder)).replace("cap_NAME", GRANT)
     assert command != fix_of(result), result
     subprocess.run(["dash", "-c", command], check=True)
     (script,) = folder.iterdir()
-    World.setcap(f"{GRANT}=i", script)
     return script
 
 

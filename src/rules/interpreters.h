@@ -24,7 +24,7 @@ INTERPRETER("ksh ksh93 mksh lksh", "ksh ksh93 mksh lksh", "", "-Caefuvx -o,pipef
 INTERPRETER("sh", "dash bash zsh ksh ksh93 mksh lksh busybox", "", "-Caefuvx " SHELL_OPTIONS, "", "", "", 0, false, false, "")
 INTERPRETER("busybox", "busybox", "sh", "-Caefuvx -o,pipefail " SHELL_OPTIONS, "", "", "", 0, false, false, "")
 /* SIGUSR1 opens a debugger to every process of the same user. */
-INTERPRETER("node nodejs", "node nodejs", "",
+INTERPRETER("node node# nodejs", "node node# nodejs", "",
 	"- --disable-sigusr1 --permission --experimental-permission --allow-fs-read=* --allow-fs-write=* "
 	"--allow-child-process --allow-worker --no-warnings --no-deprecation --enable-source-maps --use-strict --inspect-port=* "
 	"--max-old-space-size=*", "",

@@ -20,6 +20,7 @@ from kit import (
     held,
     mend,
     mount,
+    moved,
 )
 
 
@@ -52,8 +53,7 @@ def test_execute_noexec(world, refused):
     genuine(world.run(world.naive, "python3", naive))
     result = world.run(world.wrapper, "python3", script)
     refused(result, "EXECUTE_NOEXEC", script)
-    mend(result)
-    genuine(world.run(script))
+    genuine(world.run(moved(world, result)))
 
 
 @pytest.mark.parametrize("mapped", [False, True], ids=["descriptor", "mapping"])

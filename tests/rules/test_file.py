@@ -5,7 +5,7 @@ import resource
 import socket
 
 import pytest
-from kit import GENUINE, ROOM, USER, World, acl, genuine, mend, mount
+from kit import GENUINE, ROOM, USER, World, acl, genuine, mend, mount, moved
 
 
 def owned(path):
@@ -51,7 +51,8 @@ def test_file_open(world, beaten):
         result = world.run(wrapper, "cat", script)
         if wrapper == world.naive:
             assert GENUINE in result.text
-    mend(beaten(world.run(script), "FILE_OPEN", script))
+    beaten(world.run(script), "FILE_OPEN", script)
+    script.chmod(0o755)
     genuine(world.run(script), "cap_dac_read_search")
 
 
@@ -95,8 +96,7 @@ def test_file_nosuid(world, attacker, beaten):
     result = beaten(world.run(script), "FILE_NOSUID", script)
 
     world.script("stick/job", "python3", GENUINE)
-    mend(result)
-    genuine(world.run(script))
+    genuine(world.run(moved(world, result)))
 
 
 def test_file_nosuid_crossed(world, attacker, beaten):
@@ -111,8 +111,9 @@ def test_file_nosuid_crossed(world, attacker, beaten):
     result = beaten(world.run(inner / "job"), "FILE_NOSUID", inner / "job")
     assert f"{stick} is mounted nosuid" in result.err
 
-    mend(result)
     world.script("other/job", "python3", GENUINE)
+    genuine(world.run(moved(world, result)))
+    mount("-o", "remount,suid", stick)
     genuine(world.run(inner / "job"))
 
 

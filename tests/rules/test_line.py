@@ -23,7 +23,7 @@ LINES = {
     "a blank before #!": (b" #!%w python3\n", "LINE_MAGIC"),
     "half of #!": (b"#", "LINE_MAGIC"),
     "nothing at all": (b"", "LINE_MAGIC"),
-    "a program": (b"\x7fELF\x02\x01\x01\0", "LINE_MAGIC"),
+    "a program": (b"\x7fELF\x02\x01\x01\0", "LINE_PROGRAM"),
     "no newline": (b"#!%w python3", "LINE_END"),
     "too long": (b"#!%w python3 -X " + b"x" * 300 + b"\n", "LINE_END"),
     "carriage return": (b"#!%w python3\r\n", "LINE_CR"),
@@ -93,7 +93,7 @@ def test_line(world, attacker, beaten, flaw):
     world.program("capwrap-copy", world.wrapper)
     script = world.script("job", head, GENUINE if head.endswith(b"\n") else b"")
     attacker.wins(world.run(world.naive, attacker.program, script))
-    if name in ("LINE_MAGIC", "LINE_END", "LINE_CR", "LINE_CONTROL", "LINE_WRAPPER"):
+    if name in ("LINE_MAGIC", "LINE_PROGRAM", "LINE_MARK", "LINE_END", "LINE_CR", "LINE_CONTROL", "LINE_WRAPPER"):
         beaten(world.run(world.wrapper, attacker.program, script), name, script)
     else:
         beaten(world.run(world.wrapper, attacker.program, script), "LINE_DIFFERS", script)

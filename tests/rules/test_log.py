@@ -69,7 +69,7 @@ def test_log_of_a_refusal(world, log):
     [message] = log.read()
     assert re.fullmatch(
         rf"<{AUTHPRIV | WARNING}>capwrap\[\d+\]: refused uid={USER} script={script} rule=grant "
-        r"reason=\$'it has no inheritable capabilities \(an edit takes them away\)'",
+        r"reason=\$'it has no inheritable capabilities \(an edit, a copy or an upgrade loses them\)'",
         message), message
 
 

@@ -403,7 +403,8 @@ def test_proven_java(world, refused, line):
     script = world.script("job", f"{line} {JAVA_CLOSING}", "")
     result = world.run(script, "x")
     told = re.findall(r"^Argument:\t(.*)$", result.text, re.M)
-    assert told == [str(stand_in), "-XX:-UsePerfData", "-Xrs", *JAVA_CLOSING.split(), str(script), "x"], result
+    assert told == [str(stand_in), "-XX:-UsePerfData", "-Xrs", "-XX:Flags=/dev/null",
+                    "-XX:CompileCommandFile=/dev/null", *JAVA_CLOSING.split(), str(script), "x"], result
 
 
 def test_proven_java_log(world, attacker):
