@@ -432,7 +432,7 @@ def test_core_file(world, attacker):
             assert not cores
 
 
-def found_by_the_kernel() -> None:
+def found_by_the_kernel(folder: Path) -> None:
     """The kernel looks for what core_pattern names from init's root: a process that crashes tells whether it was run."""
     child = os.fork()
     if child == 0:
@@ -440,6 +440,10 @@ def found_by_the_kernel() -> None:
         os.kill(os.getpid(), signal.SIGTRAP)
     if not os.WCOREDUMP(os.waitpid(child, 0)[1]):
         pytest.skip("this machine is a container, where the kernel does not find what core_pattern names")
+    core, end = folder / str(child), time.monotonic() + 30
+    while not core.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    core.unlink()
 
 
 @contextmanager
@@ -450,7 +454,7 @@ def core_pipe(world):
     body = f'cd {folder}\ncat > "part-$1"\nmv "part-$1" "$1"\n'
     catcher = world.script("catcher", "#!/bin/sh\n", body, None)
     with sysctl("kernel.core_pattern", f"|{catcher} %P"):
-        found_by_the_kernel()
+        found_by_the_kernel(folder)
         yield folder
 
 

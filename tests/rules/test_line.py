@@ -23,6 +23,7 @@ LINES = {
     "a blank before #!": (b" #!%w python3\n", "LINE_MAGIC"),
     "half of #!": (b"#", "LINE_MAGIC"),
     "nothing at all": (b"", "LINE_MAGIC"),
+    "a byte order mark": (b"\xef\xbb\xbf#!%w python3\n", "LINE_MARK"),
     "a program": (b"\x7fELF\x02\x01\x01\0", "LINE_PROGRAM"),
     "no newline": (b"#!%w python3", "LINE_END"),
     "too long": (b"#!%w python3 -X " + b"x" * 300 + b"\n", "LINE_END"),
@@ -98,7 +99,7 @@ def test_line(world, attacker, beaten, flaw):
     else:
         beaten(world.run(world.wrapper, attacker.program, script), "LINE_DIFFERS", script)
     beaten(world.run(world.wrapper, called_with(head), script), name, script)
-    if name not in ("LINE_MAGIC", "LINE_END", "LINE_WRAPPER"):
+    if name not in ("LINE_MAGIC", "LINE_PROGRAM", "LINE_MARK", "LINE_END", "LINE_WRAPPER"):
         beaten(world.run(script), name, script)
 
 

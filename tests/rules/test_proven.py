@@ -182,7 +182,7 @@ OTHERS = {
 def test_proven_arguments(world, attacker, beaten, program):
     """Programs that nobody looked at: the caller's arguments, or standard input, are commands."""
     if not which(program):
-        pytest.skip(f"{program} is not installed")
+        pytest.skip(f"this machine has no {program}")
     line, body, added, more = OTHERS[program]
     fill = {"evil": attacker.program, "home": attacker.home}
     if isinstance(more, tuple):
