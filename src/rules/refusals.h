@@ -186,7 +186,7 @@ REFUSAL(INTERPRETER_PROGRAM, RULE_INTERPRETER, 125,
 	"put the program that it starts into the first line")
 REFUSAL(INTERPRETER_CAPABILITIES, RULE_INTERPRETER, 125,
 	"interpreter: the file capabilities of %o would not pass on exactly the grant",
-	"put a copy of it, which has none, into the first line")
+	"put a copy of it that has none, or %g=i, into the first line")
 REFUSAL(INTERPRETER_EXEC, RULE_INTERPRETER, 126,
 	"interpreter %o can't be executed: %e",
 	"file -L %o")

@@ -1,0 +1,3 @@
+/* Included before all else: what is declared is in this program, so that nothing is reached by an address that would have to be
+ * relocated; by -fvisibility compilers know so of what is defined alone. */
+#pragma GCC visibility push(hidden)
