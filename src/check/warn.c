@@ -179,7 +179,7 @@ static void warn_wrapper(struct warnings *warnings, const struct decision *decis
 {
 	static const struct path_reasons any = {.links = true};
 	const char *wrapper = decision->line.wrapper;
-	struct refusal refusal;
+	struct refusal refusal = {.room = 0};
 	struct path path;
 
 	if (!path_walk(&path, wrapper, &any, &refusal) || path.file.stx_uid || path_writable(path.file.stx_mode))

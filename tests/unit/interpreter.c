@@ -8,7 +8,7 @@
 
 static enum reason find(struct interpreter *interpreter, const char *word)
 {
-	struct refusal refusal;
+	struct refusal refusal = {.room = 0};
 
 	return interpreter_find(interpreter, word, &refusal) ? OK : refusal.reason;
 }

@@ -206,7 +206,7 @@ START_TEST(deep)
 
 	for (int i = 0; i < 1500; i++) {
 		char absolute[PATH_MAX], real[PATH_MAX];
-		struct refusal refusal;
+		struct refusal refusal = {.room = 0};
 		struct path path;
 
 		snprintf(absolute, sizeof absolute, "%s", top);

@@ -20,7 +20,7 @@ static void *path_of(const char *name)
 
 static enum reason open_and_judge(struct script *script, const char *path)
 {
-	struct refusal refusal;
+	struct refusal refusal = {.room = 0};
 
 	if (script_open(script, path, &refusal) && script_executable(script, &refusal))
 		return OK;
