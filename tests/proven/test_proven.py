@@ -356,7 +356,9 @@ def answers_to(numbers: list[int], script: Path, home: Path, arguments: list[str
     try:
         for number, process in processes.items():
             told[number] = process.stdout.readline()
-            assert told[number] == "genuine\n", process.communicate()
+            if told[number].startswith("Picked up JAVA_TOOL_OPTIONS"):  # what java says of itself
+                told[number] = process.stdout.readline()
+            assert told[number] == "genuine\n"
         time.sleep(0.5)  # until it sleeps
         for number, process in processes.items():
             process.send_signal(number)
