@@ -18,8 +18,7 @@ def world():
     try:
         yield World(top)
     finally:
-        for uid in (USER, OTHER):
-            subprocess.run(["pkill", "-KILL", "-u", str(uid)], check=False)
+        subprocess.run(["pkill", "-KILL", "-u", f"{USER},{OTHER}"], check=False)
         remove_tree(top)
 
 

@@ -111,7 +111,7 @@ BEGIN {
 """, """
 BEGIN { secret = "the" "secret"; system("echo genuine"); system("sleep 20") }
 """, "BEGIN { system(\"EVIL\") }\n", "awk"),
-    "sed": Language("p\n", "1e echo child\n", "1e echo genuine; sleep 20\n", "1e EVIL\n", "sed"),
+    "sed": Language("p\n", "1e echo child\n", "1s/.*/genuine/w /dev/stderr\n1e sleep 20\n", "1e EVIL\n", "sed"),
     "php": Language(PHP, """<?php
 echo shell_exec("echo child");
 system("echo child");

@@ -62,7 +62,7 @@ os.execv(wrapper, [wrapper, "python3", f"/proc/self/fd/{reader}"])
 
 IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 HOLE = "import os, sys\nos.execv(sys.argv[1], sys.argv[1:])\n"  # a flaw of a script that root got rid of
-RUNS = 1500
+RUNS = 500
 
 
 def outcomes(results) -> Counter:

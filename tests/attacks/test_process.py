@@ -472,10 +472,9 @@ def test_core_pipe(world):
     path, wanted = secret(world)
     naive, script = jobs(world, body=READS, caps="cap_dac_read_search")
     with core_pipe(world) as folder:
-        crashes(world, script, path)
-        pid = crashes(world, naive, path)
-        assert wanted in core_of(folder, pid)
-        assert [core.name for core in folder.iterdir()] == [str(pid)]
+        none = crashes(world, script, path)
+        assert wanted in core_of(folder, crashes(world, naive, path))
+        assert not (folder / str(none)).exists()
 
 
 def test_core_pipe_after_all(world):
@@ -503,8 +502,10 @@ def test_core_socket(world):
             for script in jobs(world, body=READS, caps="cap_dac_read_search"):
                 with running(script, path, preexec_fn=unlimited) as process:
                     world.run("kill", "-SEGV", process.pid)
-                    with listener.accept()[0] as stream, stream.makefile("rb") as core:
-                        assert wanted in core.read()
+                    while True:  # other tests crash as well
+                        with listener.accept()[0] as stream, stream.makefile("rb") as core:
+                            if wanted in core.read():
+                                break
 
 
 # ---- the terminal

@@ -189,7 +189,7 @@ def outcome_of(model, *arguments) -> Process | tuple | str:
 def test_kernel_equals_model(arena):
     """First the kernel alone: a program with any file capabilities, run by anyone."""
 
-    @examples(1000)
+    @examples(300)
     @given(st.none() | files, callers())
     def holds(file, caller):
         arena.put(arena.status, file)
@@ -203,7 +203,7 @@ def test_kernel_equals_model(arena):
 def test_wrapper_equals_model(arena, refusal_in):
     outcomes = Counter()
 
-    @examples(4000)
+    @examples(1200)
     @given(setups(), callers())
     @example(Setup(File(VALID, rootid=USER), File(inheritable=1)), Process(USER, 0, 0, 0, MACHINE))
     @example(Setup(File(inheritable=1), File(inheritable=1), File(inheritable=1), contain=True), Process(USER, 0, 1, 0, 0))

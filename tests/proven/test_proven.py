@@ -342,8 +342,8 @@ def answers(script: Path, home: Path, arguments: list[str]) -> tuple[dict[int, s
     """What a script tells that is sent each signal in turn, a process for each; what is there afterwards that was not."""
     numbers = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
     before, told = left_by_user(home), {}
-    for first in range(0, len(numbers), 8):  # more at once would wait for each other
-        told |= answers_to(numbers[first:first + 8], script, home, arguments)
+    for first in range(0, len(numbers), 15):  # more at once would wait for each other
+        told |= answers_to(numbers[first:first + 15], script, home, arguments)
     left = left_by_user(home)
     return told, {path for path in left - before if not re.fullmatch(EXCEPT["Rscript"][0], path)}
 
@@ -366,9 +366,8 @@ def answers_to(numbers: list[int], script: Path, home: Path, arguments: list[str
         for socket in listening():
             told[numbers[0]] += f"listening: {socket}"
     finally:
+        subprocess.run(["pkill", "-KILL", "-u", str(USER)], check=False)  # with their children, who have the pipe open
         for number, process in processes.items():
-            subprocess.run(["pkill", "-KILL", "-P", str(process.pid)], check=False)
-            process.kill()
             told[number] += process.communicate()[0]
     return told
 
