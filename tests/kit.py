@@ -682,6 +682,20 @@ def moved(world: World, result: Result) -> Path:
     return script
 
 
+# ---- The manual
+
+
+def rendered(page: Path) -> str:
+    """A manual page as plain text, in one line for each paragraph."""
+    command = ["mandoc", "-Tascii", "-Owidth=900", str(page)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return re.sub(".\b", "", text)
+
+
+def section(text: str, name: str) -> str:
+    return re.search(rf"^{name}\n(.*?)^(?=\S)", text, re.M | re.S)[1]
+
+
 # ---- Settings of the kernel's
 
 

@@ -6,20 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import BUILD, SOURCE, USER, bit
+from kit import BUILD, SOURCE, USER, bit, rendered, section
 
 PAGES = sorted((SOURCE / "man").glob("*.[1-8]"))
-
-
-def rendered(page: Path) -> str:
-    """A manual page as plain text, in one line for each paragraph."""
-    command = ["mandoc", "-Tascii", "-Owidth=900", str(page)]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return re.sub(".\b", "", text)
-
-
-def section(text: str, name: str) -> str:
-    return re.search(rf"^{name}\n(.*?)^(?=\S)", text, re.M | re.S)[1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
