@@ -83,9 +83,11 @@ def test_sudo_use(world, use):
             subprocess.Popen(["sleep", "60"]) as process:
         body = use.body.replace("DIRECTORY", str(directory)).replace("SECRET", str(world.top / "secret"))
         body = body.replace("FROM", str(world.top / "from")).replace("PROCESS", str(process.pid))
-        body = body.replace("THEIRS", str(world.folder("theirs", uid=OTHER))).replace("PORT", str(server.getsockname()[1]))
+        body = body.replace("THEIRS", str(world.top / "theirs")).replace("PORT", str(server.getsockname()[1]))
         try:
             for caps in [*less(use.caps), use.caps]:
+                shutil.rmtree(world.folder("theirs"))
+                world.folder("theirs", uid=OTHER)
                 script = world.script("job", use.line, body + "\n", f"{caps}=i")
                 result = world.run(*apart, *AS_USER, script, uid=0)
                 assert (result.code == 0) == (caps == use.caps), (caps, result)
