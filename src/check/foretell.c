@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/securebits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -51,12 +53,37 @@ static bool ceiling(const char *wrapper, uint64_t *permitted, struct refusal *re
 	return refuse_about(refusal, CEILING_EFFECTIVE, wrapper, 0);
 }
 
+/* Would the kernel execute it? It is asked to, and the program is stopped before its first instruction. The errno where it
+ * would not; 0 also where nobody may trace. */
+static int program_error(const char *program)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		char *const arguments[] = {(char *)program, NULL}, *const environment[] = {NULL};
+
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(0);
+		execve(program, arguments, environment);
+		_exit(errno);
+	}
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return 0;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, &status, 0);
+	return 0;
+}
+
 /* Starts the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
  * would run anything. */
 static bool start_make(struct start *start, const struct decision *decision, struct refusal *refusal)
 {
 	const char *wrapper = decision->line.wrapper, *name = strrchr(wrapper, '/');
 	struct stat st;
+	int error;
 
 	if (*wrapper != '/' || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(wrapper, &st) < 0 || !S_ISREG(st.st_mode))
 		return refuse_about(refusal, LINE_WRAPPER, wrapper, 0);
@@ -67,18 +94,23 @@ static bool start_make(struct start *start, const struct decision *decision, str
 		return refuse_about(refusal, CALL_IDS, wrapper, 0);
 	start->line = decision->line.text;
 	start->executed = decision->script.path.real;
-	return ceiling(wrapper, &start->permitted, refusal);
+	if (!ceiling(wrapper, &start->permitted, refusal))
+		return false;
+	error = program_error(wrapper);
+	return !error || refuse_about(refusal, INTERPRETER_EXEC, wrapper, error);
 }
 
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
 static bool effect_foretell(const struct start *start, const struct decision *decision, struct refusal *refusal)
 {
-	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), error = program_error(decision->interpreter.found);
 
 	if (!getuid() && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
 		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
 	if (!decision->line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
 		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
+	if (error)
+		return refuse_about(refusal, INTERPRETER_EXEC, decision->interpreter.found, error);
 	return true;
 }
 

@@ -20,7 +20,7 @@ enum { ALL_RUN, SOME_REFUSED, TROUBLE };
 
 struct check {
 	struct find find; /* first, so that what it calls finds the rest */
-	bool json, recursive, colour;
+	bool json, recursive;
 	unsigned long runs, refused, stale, lost;
 	bool trouble;
 };
@@ -62,9 +62,9 @@ static void tell(struct check *check, const struct report *report, bool brief, e
 	if (told && !brief)
 		putchar('\n');
 	if (brief)
-		show_brief(report, kind, check->colour);
+		show_brief(report, kind);
 	else
-		show_report(report, check->colour);
+		show_report(report);
 }
 
 static void check_file(struct check *check, const char *path, bool brief, enum kind kind)
@@ -218,9 +218,9 @@ int main(int argc, char **argv)
 		{0},
 	};
 	struct check check = {.find = {.found = found, .progress = progress}};
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	check.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+	if (isatty(STDOUT_FILENO))
+		show_on_terminal();
 	for (int option; (option = getopt_long(argc, argv, "hru:V", options, NULL)) != -1;) {
 		switch (option) {
 		case 'r':

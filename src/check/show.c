@@ -1,12 +1,16 @@
 #include "show.h"
 
 #include <grp.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const meanings[] = {
 	[CAP_CHOWN] = "give any file to any user or group",
@@ -52,11 +56,76 @@ static const char *const meanings[] = {
 	[40] = "checkpoint and restore processes",
 };
 
+/* What standard output is: where it is no terminal, nothing of these. */
+static struct {
+	bool colour, utf8;
+	unsigned width;
+} terminal;
+
+void show_on_terminal(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+	struct winsize size = {.ws_col = 0};
+
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	terminal.width = size.ws_col ? size.ws_col : 80;
+	terminal.colour = !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+	terminal.utf8 = locale && !strcmp(nl_langinfo_l(CODESET, locale), "UTF-8");
+	if (locale)
+		freelocale(locale);
+}
+
+static const char *paint(const char *code)
+{
+	return terminal.colour ? code : "";
+}
+
+/* The bytes of the character at the beginning of a text in UTF-8, as RFC 3629 has it, and which it is; 0 where there is none. */
+static unsigned utf8(const char *string, unsigned *point)
+{
+	const unsigned char *text = (const unsigned char *)string;
+	unsigned count = *text < 0x80 ? 1 : *text < 0xc2 ? 0 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : *text < 0xf5 ? 4 : 0;
+
+	*point = *text & (count == 1 ? 0x7fU : 0xffU >> (count + 1));
+	for (unsigned i = 1; i < count; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		*point = *point << 6 | (text[i] & 0x3fU);
+	}
+	if ((count == 3 && *point < 0x800) || (*point >= 0xd800 && *point <= 0xdfff) || (count == 4 && *point < 0x10000) ||
+		*point > 0x10ffff)
+		return 0;
+	return count;
+}
+
+/* What a terminal takes for an order: C1, and those that turn the direction of what follows. */
+static bool is_control(unsigned point)
+{
+	return (point >= 0x80 && point <= 0x9f) || point == 0x61c || point == 0x200e || point == 0x200f ||
+		(point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+/* A name as a terminal shows it. */
+static void add_foreign(struct text *text, const char *foreign)
+{
+	while (*foreign) {
+		unsigned point, count = utf8(foreign, &point);
+
+		if (terminal.utf8 && count > 1 && !is_control(point)) {
+			for (; count; count--)
+				text_add(text, (const char[]){*foreign++, 0});
+		} else {
+			text_add_escaped(text, (const char[]){*foreign++, 0});
+		}
+	}
+}
+
 static void put_foreign(const char *foreign)
 {
 	struct text text = {.length = 0};
 
-	text_add_escaped(&text, foreign);
+	add_foreign(&text, foreign);
 	printf("%.*s", (int)text.length, text.bytes);
 }
 
@@ -68,20 +137,41 @@ static void put_word(const char *word)
 	printf("%.*s", (int)text.length, text.bytes);
 }
 
-static const char *paint(bool colour, const char *code)
-{
-	return colour ? code : "";
-}
-
 #define RED "\033[1;31m"
 #define GREEN "\033[1;32m"
 #define YELLOW "\033[1;33m"
 #define BOLD "\033[1m"
 #define PLAIN "\033[0m"
 
+#define INDENT 14
+
 static void label(const char *name)
 {
-	printf("  %-12s", name);
+	printf("  %-*s", INDENT - 2, name);
+}
+
+/* Prose that begins in that column, folded at blanks to what a terminal is wide. */
+static void put_prose(const char *prose, size_t length, unsigned column)
+{
+	for (const char *end = prose + length; prose < end;) {
+		const char *blank = memchr(prose, ' ', (size_t)(end - prose));
+		size_t word = (size_t)((blank ? blank : end) - prose);
+		unsigned wide = 0;
+
+		for (size_t i = 0; i < word; i++)
+			wide += (prose[i] & 0xc0) != 0x80;
+		if (column > INDENT && terminal.width && column + 1 + wide > terminal.width) {
+			printf("\n%*s", INDENT, "");
+			column = INDENT;
+		} else if (column > INDENT) {
+			putchar(' ');
+			column++;
+		}
+		printf("%.*s", (int)word, prose);
+		column += wide;
+		prose += word + (prose + word < end);
+	}
+	putchar('\n');
 }
 
 /* As ls has it: -rwxr-xr-x. */
@@ -116,7 +206,7 @@ static void put_owner(uid_t uid, gid_t gid)
 }
 
 /* A step of a path, of its first `length` bytes. False where there is none. */
-static bool put_step(const char *path, size_t length, unsigned depth, const char *marked, bool colour)
+static bool put_step(const char *path, size_t length, unsigned depth, const char *marked)
 {
 	char step[PATH_MAX], name[PATH_MAX];
 	struct stat st;
@@ -125,7 +215,7 @@ static bool put_step(const char *path, size_t length, unsigned depth, const char
 	snprintf(step, sizeof step, "%.*s", (int)length, path);
 	there = lstat(step, &st) == 0;
 	mark = marked && !strcmp(step, marked);
-	printf("    %s", paint(colour && mark, RED));
+	printf("    %s", mark ? paint(RED) : "");
 	if (there) {
 		printf("%s ", mode_text(st.st_mode));
 		put_owner(st.st_uid, st.st_gid);
@@ -135,23 +225,23 @@ static bool put_step(const char *path, size_t length, unsigned depth, const char
 	printf("  %*s%s", (int)(depth ? 3 * (depth - 1) : 0), "", depth ? "`- " : "");
 	snprintf(name, sizeof name, "%s", depth ? strrchr(step, '/') + 1 : "/");
 	put_foreign(name);
-	printf("%s%s\n", mark ? "  <-- here" : "", paint(colour && mark, PLAIN));
+	printf("%s%s\n", mark ? "  <-- here" : "", mark ? paint(PLAIN) : "");
 	return there;
 }
 
 /* An absolute path as a tree from /, with what is wrong at its step. */
-static void put_tree(const char *path, const char *marked, bool colour)
+static void put_tree(const char *path, const char *marked)
 {
 	unsigned depth = 0;
 
-	if (*path != '/' || !put_step("/", 1, 0, marked, colour))
+	if (*path != '/' || !put_step("/", 1, 0, marked))
 		return;
 	for (size_t i = 1; path[i];) {
 		size_t length;
 
 		i += strspn(path + i, "/");
 		length = strcspn(path + i, "/");
-		if (!length || !put_step(path, i + length, ++depth, marked, colour))
+		if (!length || !put_step(path, i + length, ++depth, marked))
 			return;
 		i += length;
 	}
@@ -163,7 +253,7 @@ static enum rule rule_of(const struct refusal *fault)
 }
 
 /* The path that the tree shows: the script's, or where the interpreter's is at fault that. */
-static void put_path(const struct report *report, const struct verdict *verdict, bool colour)
+static void put_path(const struct report *report, const struct verdict *verdict)
 {
 	const struct refusal *fault = verdict->runs ? NULL : &verdict->faults[0];
 	enum rule rule = fault ? rule_of(fault) : RULES;
@@ -173,22 +263,22 @@ static void put_path(const struct report *report, const struct verdict *verdict,
 		if (*fault->object != '/')
 			return;
 		puts("  path");
-		put_tree(fault->object, fault->object, colour);
+		put_tree(fault->object, fault->object);
 		return;
 	}
 	script = realpath(report->path, real);
 	puts("  path");
 	put_tree(script ? script : report->path,
-		!fault ? NULL : rule > RULE_FILE || *fault->object != '/' ? script : fault->object, colour);
+		!fault ? NULL : rule > RULE_FILE || *fault->object != '/' ? script : fault->object);
 }
 
-static void put_warnings(const struct report *report, bool colour)
+static void put_warnings(const struct report *report)
 {
 	for (size_t i = 0; i < report->warnings.count; i++) {
 		const struct warning *warning = &report->warnings.list[i];
 
-		printf("  %swarning%s     %s: %.*s\n", paint(colour, YELLOW), paint(colour, PLAIN), warning->code,
-			(int)warning->text.length, warning->text.bytes);
+		printf("  %swarning%s     %s:", paint(YELLOW), paint(PLAIN), warning->code);
+		put_prose(warning->text.bytes, warning->text.length, INDENT + (unsigned)strlen(warning->code) + 1);
 	}
 }
 
@@ -311,26 +401,25 @@ static void fixes_each(const struct report *report, const struct verdict *verdic
 
 static void put_fix(const struct text *fix, void *data)
 {
-	const bool *colour = data;
-
+	(void)data;
 	label("fix");
-	printf("%s%.*s%s\n", paint(*colour, BOLD), (int)fix->length, fix->bytes, paint(*colour, PLAIN));
+	printf("%s%.*s%s\n", paint(BOLD), (int)fix->length, fix->bytes, paint(PLAIN));
 }
 
 static void put_reason(const char *name, const struct refusal *fault)
 {
 	struct text reason = {.length = 0};
 
-	refusal_reason(&reason, fault, text_add_escaped);
+	refusal_reason(&reason, fault, add_foreign);
 	label(name);
-	printf("%.*s\n", (int)reason.length, reason.bytes);
+	put_prose(reason.bytes, reason.length, INDENT);
 }
 
-static void put_faults(const struct report *report, const struct verdict *verdict, bool colour)
+static void put_faults(const struct report *report, const struct verdict *verdict)
 {
 	for (size_t i = 0; i < verdict->count; i++)
 		put_reason("reason", &verdict->faults[i]);
-	fixes_each(report, verdict, put_fix, &colour);
+	fixes_each(report, verdict, put_fix, NULL);
 }
 
 /* "by the rule path", "by the rules path, file" */
@@ -368,6 +457,7 @@ static void put_run(const struct report *report)
 	}
 	printf(" [ARG...]\n");
 	for (cap_value_t cap = 0; cap < 64; cap++) {
+		const char *meaning;
 		char *text;
 
 		if (!(report->verdict->decision.grant >> cap & 1))
@@ -375,8 +465,9 @@ static void put_run(const struct report *report)
 		label(name);
 		name = "";
 		text = cap_to_name(cap);
-		printf("%s: %s\n", text ? text : "?",
-			(size_t)cap < sizeof meanings / sizeof *meanings ? meanings[cap] : "newer than this program");
+		meaning = (size_t)cap < sizeof meanings / sizeof *meanings ? meanings[cap] : "newer than this program";
+		printf("%s:", text ? text : "?");
+		put_prose(meaning, strlen(meaning), INDENT + (unsigned)strlen(text ? text : "?") + 1);
 		cap_free(text);
 	}
 	label("starts");
@@ -392,10 +483,10 @@ static void put_run(const struct report *report)
 	printf("%s\n", *separator ? "" : "of the environment only language and terminal settings");
 }
 
-void show_report(const struct report *report, bool colour)
+void show_report(const struct report *report)
 {
 	const struct verdict *verdict = report->verdict, *others = report->others;
-	const char *refused = colour ? RED "refused" PLAIN : "refused", *runs = colour ? GREEN "runs" PLAIN : "runs";
+	const char *refused = terminal.colour ? RED "refused" PLAIN : "refused", *runs = terminal.colour ? GREEN "runs" PLAIN : "runs";
 	bool differ = others && others->runs != verdict->runs;
 
 	put_foreign(report->path);
@@ -410,17 +501,17 @@ void show_report(const struct report *report, bool colour)
 	if (verdict->runs)
 		put_run(report);
 	else
-		put_faults(report, verdict, colour);
+		put_faults(report, verdict);
 	if (differ && verdict->runs)
-		put_faults(report, others, colour);
+		put_faults(report, others);
 	for (size_t i = 0; !differ && others && i < others->count; i++)
 		if (!has_fault(verdict, &others->faults[i]))
 			put_reason("for others", &others->faults[i]);
-	put_warnings(report, colour);
-	put_path(report, differ && verdict->runs ? others : verdict, colour);
+	put_warnings(report);
+	put_path(report, differ && verdict->runs ? others : verdict);
 }
 
-void show_brief(const struct report *report, enum kind kind, bool colour)
+void show_brief(const struct report *report, enum kind kind)
 {
 	const struct verdict *verdict = report->others && report->verdict->runs ? report->others : report->verdict;
 	bool stale = kind == KIND_STALE;
@@ -428,64 +519,36 @@ void show_brief(const struct report *report, enum kind kind, bool colour)
 	struct text caps = {.length = 0};
 
 	text_add_capabilities(&caps, grant_of_script(report));
-	printf("%s%-8s%s ", paint(colour, stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(colour, PLAIN));
+	printf("%s%-8s%s ", paint(stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(PLAIN));
 	put_foreign(report->path);
 	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
 	printf("%s%s\n", *report->may_run ? "; " : "", report->may_run);
 	if (stale) {
 		label("fix");
-		printf("%ssetcap -r ", paint(colour, BOLD));
+		printf("%ssetcap -r ", paint(BOLD));
 		put_word(report->path);
-		printf("%s\n", paint(colour, PLAIN));
+		printf("%s\n", paint(PLAIN));
 	} else if (!verdict->runs) {
-		put_faults(report, verdict, colour);
+		put_faults(report, verdict);
 	}
-	put_warnings(report, colour);
-}
-
-/* The bytes of a character in UTF-8, as RFC 3629 has it; 0 where there is none. */
-static unsigned utf8(const unsigned char *text)
-{
-	unsigned count = *text < 0x80 ? 1 : *text < 0xc2 ? 0 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : *text < 0xf5 ? 4 : 0;
-
-	for (unsigned i = 1; i < count; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*text == 0xe0 && text[1] < 0xa0) || (*text == 0xed && text[1] > 0x9f) || (*text == 0xf0 && text[1] < 0x90) ||
-		(*text == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return count;
-}
-
-/* What a terminal takes for an order: C1, and those that turn the direction of what follows. */
-static bool is_control(unsigned point)
-{
-	return (point >= 0x80 && point <= 0x9f) || point == 0x61c || point == 0x200e || point == 0x200f ||
-		(point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+	put_warnings(report);
 }
 
 static void put_string(const char *string)
 {
-	const unsigned char *text = (const unsigned char *)string;
-
 	putchar('"');
-	while (*text) {
-		unsigned count = utf8(text);
-		unsigned point = count == 2 ? (text[0] & 0x1fU) << 6 | (text[1] & 0x3fU)
-			: count == 3 ? (text[0] & 0xfU) << 12 | (text[1] & 0x3fU) << 6 | (text[2] & 0x3fU) : 0;
+	while (*string) {
+		unsigned point, count = utf8(string, &point);
 
-		if (is_control(point)) {
-			printf("\\u%04x", point);
-			text += count;
-		} else if (!count)
-			printf("\\udc%02x", *text++);
-		else if (*text < ' ' || *text == 0x7f)
-			printf("\\u%04x", *text++);
-		else if (*text == '"' || *text == '\\')
-			printf("\\%c", *text++);
+		if (!count)
+			printf("\\udc%02x", (unsigned char)*string++);
+		else if (is_control(point) || point < ' ' || point == 0x7f)
+			printf("\\u%04x", point), string += count;
+		else if (point == '"' || point == '\\')
+			printf("\\%c", *string++);
 		else
 			for (; count; count--)
-				putchar(*text++);
+				putchar(*string++);
 	}
 	putchar('"');
 }

@@ -7,11 +7,14 @@
 #include "find.h"
 #include "foretell.h"
 
+/* From here on standard output is a terminal: with colours, names as they are where it has UTF-8, and lines that fit. */
+void show_on_terminal(void);
+
 /* For a person, in full. */
-void show_report(const struct report *report, bool colour);
+void show_report(const struct report *report);
 
 /* For a person, one of many: a line, and what is wrong with it. `stale`: it has a grant, and is no script of capwrap's. */
-void show_brief(const struct report *report, enum kind kind, bool colour);
+void show_brief(const struct report *report, enum kind kind);
 
 /* An object of the array that capwrap-check(8) describes. Bytes of a name that are not UTF-8 become lone surrogates
  * U+DC80 to U+DCFF, so that no name is lost. */

@@ -1,9 +1,11 @@
 #include "warn.h"
 
+#include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +62,14 @@ static void warn_capabilities(struct warnings *warnings, uint64_t grant)
 	text_add_capabilities(&text, grant & like_root);
 	text.bytes[text.length] = 0;
 	add(warnings, "root-in-all-but-name", "", text.bytes, ": whoever controls this script can become root");
+}
+
+/* From a uid that is not 0 the kernel takes nothing away. */
+static void warn_uid(struct warnings *warnings, uint64_t grant)
+{
+	if (grant & BIT(CAP_SETUID))
+		add(warnings, "keeps-capabilities", "it keeps its capabilities when it becomes another user: the kernel takes them only from "
+			"root; drop them, or start what follows by setpriv --inh-caps=-all --ambient-caps=-all", "", "");
 }
 
 static void warn_unproven(struct warnings *warnings, const struct decision *decision)
@@ -142,12 +152,37 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 		add(warnings, "php-include", "a name without a directory that is nowhere else is included from the current directory; "
 			"write __DIR__ before it", "", "");
 
+	if (!decision->line.no_new_privs && !decision->line.contain &&
+		script_has(decision, "^([^#].*[^[:alnum:]_.-])?(mount|umount|fusermount3?)([^[:alnum:]_.-]|$)", program))
+		add(warnings, "set-user-id", "it starts ", program, ", which is set-user-ID and so loses the grant; with --no-new-privs in "
+			"the line it keeps it");
+
 	/* Found by passwd, whatever HOME is, and in the current directory. */
 	if (!decision->line.contain &&
 		(script_has(decision, "^([^#].*[^[:alnum:]_.-])?(ssh|scp|sftp|sqlite3|git|bundle)([^[:alnum:]_.-]|$)", program) ||
 			script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program)))
 		add(warnings, "caller-settings", "it starts ", program, ", which runs commands of the caller's own settings, with the "
 			"grant; take the capabilities from it, or use --contain");
+}
+
+/* With more privileges than its user's a program does not look for libraries beside itself. */
+static void warn_origin(struct warnings *warnings, const struct decision *decision)
+{
+	static const char origin[] = "$ORIGIN";
+	int fd = decision->interpreter.file.present ? open(decision->interpreter.found, O_RDONLY | O_CLOEXEC) : -1;
+	struct stat st;
+	void *bytes;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || (bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+		bytes = NULL;
+	if (fd >= 0)
+		close(fd);
+	if (!bytes)
+		return;
+	if (memmem(bytes, (size_t)st.st_size, origin, strlen(origin)))
+		add(warnings, "origin", "", decision->interpreter.found, " looks for libraries beside itself ($ORIGIN), which a program "
+			"with file capabilities may not: it may fail to start");
+	(void)munmap(bytes, (size_t)st.st_size);
 }
 
 static void warn_caller_steers(struct warnings *warnings, const struct decision *decision)
@@ -189,10 +224,12 @@ static void warn_wrapper(struct warnings *warnings, const struct decision *decis
 void warnings_find(struct warnings *warnings, const struct decision *decision)
 {
 	warn_capabilities(warnings, decision->grant);
+	warn_uid(warnings, decision->grant);
 	warn_unproven(warnings, decision);
 	warn_environment(warnings, decision);
 	warn_of_body(warnings, decision);
 	warn_caller_steers(warnings, decision);
+	warn_origin(warnings, decision);
 	warn_loose_folder(warnings, decision->script.path.real);
 	warn_wrapper(warnings, decision);
 }

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import CHECK, FIELDS, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, last_cap
+from kit import CHECK, FIELDS, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, last_cap
 
 
 def python_copy(world, caps: str = "", name: str = PYTHON_FILE.name) -> Path:
@@ -125,6 +125,34 @@ def raw(*parts: bytes, **more):
     return lambda world: world.script("s", b"#!" + os.fsencode(world.wrapper) + b"".join(parts), STATUS, **more)
 
 
+def wrapper_mode(mode: int):
+    def state(world):
+        script = world.script("s", "python3", STATUS)
+        world.wrapper.chmod(mode)
+        world.setcap("all=p", world.wrapper)
+        return script
+    return state
+
+
+def changed(change):
+    """Another ELF program than this machine's: a copy of dash with other bytes, by a name that the table has."""
+    def state(world):
+        tool = world.program("bin/dash", Path("/bin/dash"), caps="") if world.folder("bin") else None
+        tool.write_bytes(change(tool.read_bytes()))
+        return world.script("s", f"{tool}", STATUS)
+    return state
+
+
+def written(which: str):
+    """Some process has it open for writing."""
+    def state(world):
+        tool = world.program("bin/dash", Path("/bin/dash"), caps="") if world.folder("bin") else None
+        script = world.script("s", f"{tool}", "cat /proc/self/status\n")
+        world.held = (tool if which == "interpreter" else world.wrapper).open("ab")
+        return script
+    return state
+
+
 STATES = {
     "granted": simple(),
     "two capabilities": simple(caps="cap_net_raw,cap_kill=i"),
@@ -201,6 +229,15 @@ STATES = {
     "unknown capability": unbound,
     "env python3": simple("env python3"),
     "no-new-privs": simple("--no-new-privs python3"),
+    "set-user-ID wrapper": wrapper_mode(0o4755),
+    "set-group-ID wrapper": wrapper_mode(0o2755),
+    "another machine's": changed(lambda program: program[:18] + b"\x16\x00" + program[20:]),
+    "cut short": changed(lambda program: program[:40]),
+    "of another class": changed(lambda program: program[:4] + b"\x01" + program[5:]),
+    "without its loader": changed(lambda program: program.replace(b"/lib64/ld-linux", b"/lib64/no-linux")),
+    "interpreter open for writing": written("interpreter"),
+    "quotes": simple('python3 "-u"'),
+    "byte order mark": lambda world: world.script("s", b"\xef\xbb\xbf#!" + os.fsencode(world.wrapper) + b" python3\n"),
 }
 
 
@@ -242,6 +279,49 @@ def test_it_sees_its_own_confinement(world, prefix, rule):
     real = world.run(*prefix, script, uid=uid)
     assert said["rule"] == rule
     assert real.err == f"capwrap: {script}: {said['reason']}; {said['fix']}\n"
+
+
+RUN = ["--", "-c", 'exec "$0" "$@"']
+CALLERS = {
+    "with capabilities": ["capsh", "--keep=1", f"--uid={USER}", "--inh=cap_kill", "--addamb=cap_kill", *RUN],
+    "with inheritable ones": ["capsh", "--inh=cap_kill,cap_net_raw", f"--uid={USER}", *RUN],
+    "root without power": ["capsh", "--secbits=0x3", *RUN],
+    "root with locked securebits": ["capsh", "--secbits=0x2f", *RUN],
+    "root without ambient": ["capsh", "--secbits=0x40", *RUN],
+    "root without setpcap": ["capsh", "--drop=cap_setpcap", *RUN],
+    "root with less": ["capsh", "--drop=cap_net_raw", *RUN],
+    "root and no more": ["setpriv", "--no-new-privs"],
+    "root of no group": ["setpriv", "--clear-groups", "--regid=12345"],
+}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_callers_of_every_kind(world, name):
+    """What it says is what the wrapper does for the same caller."""
+    script = world.script("s", "python3", STATUS)
+    real = world.run(*CALLERS[name], script, uid=0, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    (said,) = json.loads(world.run(*CALLERS[name], CHECK, "--json", script, uid=0, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).out)
+    if said["verdict"] == "runs":
+        assert real.sets["CapPrm"] == bit("cap_net_raw"), real
+    else:
+        assert real.err == f"capwrap: {script}: {said['reason']}; {said['fix']}\n"
+
+
+def test_wrapper_open_for_writing(world):
+    """The kernel does not start it: the shell says so, and so does the check."""
+    script = world.script("s", "python3", STATUS)
+    with world.wrapper.open("ab"):
+        (said,) = check(world, script)
+        assert said["verdict"] == "refused" and said["reason"] == f"interpreter {world.wrapper} can't be executed: open for writing"
+        assert "Text file busy" in world.run("dash", "-c", script).err
+    assert check(world, script)[0]["verdict"] == "runs"
+
+
+def test_directory_named_capwrap(world):
+    """Neither is it taken for a wrapper, nor is anything of it changed."""
+    script = world.script("s", b"#!%s python3\n" % os.fsencode(world.folder("lib/capwrap")))
+    (said,) = check(world, script)
+    assert said["verdict"] == "refused" and said["rule"] == "line", said
 
 
 def test_it_foretells_root(world):
@@ -368,13 +448,46 @@ def test_warnings_of_the_line(world, line, body, code):
     assert code in codes if code else codes == set()
 
 
+@pytest.mark.parametrize("line, body, codes", [
+    ("dash", "mount /srv/disk\n", {"set-user-id"}),
+    ("python3", "subprocess.run(['/usr/bin/umount', '/srv/disk'])\n", {"set-user-id"}),
+    ("--no-new-privs dash", "mount /srv/disk\n", set()),
+    ("dash", "# mount it first\ncat /proc/mounts; mountpoint /\n", set()),
+])
+def test_warning_of_set_user_id_programs(world, line, body, codes):
+    assert warned(world, world.script("s", line, body)) == codes
+
+
+def test_warning_of_libraries_beside_it(world):
+    """What the loader leaves out then is what the interpreter needs: it does not start."""
+    library, tool = world.folder("bin/lib") / "libbeside.so", world.top / "bin/dash"
+    for source, options in ("int beside(void) { return 42; }", ["-shared", "-o", library]), (
+            "int beside(void); int main(void) { return beside(); }", ["-o", tool, f"-L{library.parent}", "-lbeside", "-Wl,-rpath,$ORIGIN/lib"]):
+        subprocess.run(["cc", "-x", "c", "-", "-x", "none", *options], input=source, text=True, check=True)
+    script = world.script("s", f"{tool}", "")
+    assert warned(world, script) == set() and world.run(script).code == 42
+    world.setcap("cap_net_raw=i", tool)
+    assert warned(world, script) == {"origin"} and world.run(script).code == 127
+
+
 @pytest.mark.parametrize("cap", LIKE_ROOT)
 def test_warning_of_what_is_root(world, cap):
     script = world.script("s", "python3", STATUS, caps=f"{cap}=i")
     if bounding() >> (bit(cap).bit_length() - 1) & 1:
-        assert warned(world, script) == {"root-in-all-but-name"}
+        assert warned(world, script) - {"keeps-capabilities"} == {"root-in-all-but-name"}
+        assert ("keeps-capabilities" in warned(world, script)) == (cap == "cap_setuid")
     else:
         assert check(world, script)[0]["rule"] == "ceiling"
+
+
+def test_another_user_keeps_them(world):
+    """As the warning says: with cap_setuid, becoming another user takes nothing."""
+    body = f"import os\nos.setresuid({OTHER}, {OTHER}, {OTHER})\n" + STATUS
+    script = world.script("s", "python3", body, caps="cap_setuid,cap_net_raw=i")
+    assert world.run(script).sets["CapEff"] == bit("cap_setuid,cap_net_raw")
+    script = world.script("s", "python3", f"import os\nos.execvp('setpriv', ['setpriv', '--reuid={OTHER}', '--inh-caps=-all', "
+                          "'--ambient-caps=-all', 'cat', '/proc/self/status'])\n", caps="cap_setuid,cap_net_raw=i")
+    assert world.run(script).sets["CapPrm"] == 0
 
 
 def test_no_warning_of_what_is_not(world):

@@ -259,4 +259,16 @@ START_TEST(modes)
 }
 END_TEST
 
-TESTS_WITHIN("path", tree_build, tree_remove, walks, above, deep, lengths, modes)
+/* Two files are one where all three say so. */
+START_TEST(sameness)
+{
+	const struct statx one = {.stx_dev_major = 8, .stx_dev_minor = 1, .stx_ino = 5};
+
+	ck_assert(file_same(&one, &(struct statx){.stx_dev_major = 8, .stx_dev_minor = 1, .stx_ino = 5}));
+	ck_assert(!file_same(&one, &(struct statx){.stx_dev_major = 9, .stx_dev_minor = 1, .stx_ino = 5}));
+	ck_assert(!file_same(&one, &(struct statx){.stx_dev_major = 8, .stx_dev_minor = 2, .stx_ino = 5}));
+	ck_assert(!file_same(&one, &(struct statx){.stx_dev_major = 8, .stx_dev_minor = 1, .stx_ino = 6}));
+}
+END_TEST
+
+TESTS_WITHIN("path", tree_build, tree_remove, walks, above, deep, lengths, modes, sameness)
