@@ -249,6 +249,76 @@ START_TEST(lengths)
 }
 END_TEST
 
+/* A path as long as the buffer for it: not a byte is written behind that. */
+START_TEST(longest)
+{
+	static char absolute[PATH_MAX + 1];
+	char name[200];
+	size_t length = strlen(top), last;
+	struct refusal refusal = {.reason = OK};
+	struct path path;
+
+	strcpy(absolute, top);
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = 0;
+	while (PATH_MAX - length > sizeof name + 1) {
+		folder(name, 0755, 0);
+		ck_assert_int_eq(chdir(name), 0);
+		length += (size_t)sprintf(absolute + length, "/%s", name);
+	}
+	last = PATH_MAX - length - 1;
+	memset(absolute + length + 1, 'l', last);
+	absolute[length] = '/';
+	name[last - 1] = 0;
+	memset(name, 'l', last - 1);
+	file(name);
+	ck_assert_int_eq(chdir(top), 0);
+
+	memset(&path, '=', sizeof path);
+	ck_assert(!path_walk(&path, absolute, &script, &refusal));
+	ck_assert_int_eq(refusal.error, ENAMETOOLONG);
+	ck_assert_int_eq(path.way[0], '=');
+	absolute[PATH_MAX - 1] = 0;
+	ck_assert(path_walk(&path, absolute, &script, &refusal));
+	ck_assert_str_eq(path.real, absolute);
+}
+END_TEST
+
+/* The root directory may be sticky, too, and is walked from again behind an absolute link. */
+START_TEST(sticky_root)
+{
+	static const struct {
+		const char *absolute;
+		enum reason script, interpreter;
+	} cases[] = {
+		{"/file", PATH_STICKY, INTERPRETER_STICKY},
+		{"/below/file", OK, INTERPRETER_STICKY},
+		{"/below/link", OK, INTERPRETER_STICKY},
+		{"/below/to-file", PATH_STICKY, INTERPRETER_STICKY},
+	};
+	const struct path_reasons with_links = {.sticky = PATH_STICKY, .links = true};
+
+	folder("loose-root", 01777, 0);
+	ck_assert_int_eq(chdir("loose-root"), 0);
+	ck_assert_int_eq(chroot("."), 0);
+	folder("below", 0755, 0);
+	file("file");
+	file("below/file");
+	file_link("/below/file", "below/link", 0);
+	file_link("/file", "below/to-file", 0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct refusal refusal = {.reason = OK};
+		struct path path;
+
+		(void)path_walk(&path, cases[i].absolute, &with_links, &refusal);
+		ck_assert_int_eq(refusal.reason, cases[i].script);
+		refusal.reason = OK;
+		(void)path_walk(&path, cases[i].absolute, &no_sticky, &refusal);
+		ck_assert_int_eq(refusal.reason, cases[i].interpreter);
+	}
+}
+END_TEST
+
 START_TEST(modes)
 {
 	ck_assert(!path_writable(0755));
@@ -271,4 +341,4 @@ START_TEST(sameness)
 }
 END_TEST
 
-TESTS_WITHIN("path", tree_build, tree_remove, walks, above, deep, lengths, modes, sameness)
+TESTS_WITHIN("path", tree_build, tree_remove, walks, above, deep, lengths, longest, sticky_root, modes, sameness)
