@@ -661,6 +661,29 @@ def test_colour_only_on_a_terminal(world):
     assert "\033" not in world.run(CHECK, script).text
 
 
+def test_names_on_a_terminal(world):
+    """A name is shown as it is where the terminal has UTF-8, but for what steers it; elsewhere by its bytes."""
+    script = world.script("é\u202e€\U0001f600", "python3", STATUS)
+    told = in_terminal([CHECK, script], {"LANG": "C.UTF-8", "NO_COLOR": "1"})
+    assert told.splitlines()[0] == f"{world.top}/é\\xe2\\x80\\xae€\U0001f600: runs"
+    assert "`- é\\xe2\\x80\\xae€\U0001f600" in told
+    for told in in_terminal([CHECK, script], {"LANG": "C", "NO_COLOR": "1"}), world.run(CHECK, script, env={"LANG": "C.UTF-8"}).text:
+        assert told.splitlines()[0].startswith(f"{world.top}/\\xc3\\xa9\\xe2\\x80\\xae\\xe2\\x82\\xac\\xf0")
+
+
+def test_lines_fit_a_terminal(world):
+    """Prose is folded at blanks; what is to be pasted is not, and a pipe gets it in one line."""
+    script = world.script("s", "bash", "cat <<EOF\nEOF\n", caps="cap_fowner=i")
+    told = in_terminal([CHECK, script], {"LANG": "C.UTF-8", "NO_COLOR": "1"}).splitlines()
+    plain = world.run(CHECK, script).text.splitlines()
+    assert max(map(len, plain)) > 80 >= max(len(line) for line in told if "command" not in line and "`-" not in line), told
+    folded = " ".join(line.strip() for line in told).split()
+    assert folded == " ".join(plain).split()
+    broken = world.script("s", "python3 -i", STATUS)
+    fix = next(line for line in world.run(CHECK, broken).text.splitlines() if line.startswith("  fix"))
+    assert fix in in_terminal([CHECK, broken], {"NO_COLOR": "1"}).splitlines()
+
+
 def test_tree_marks_the_interpreter(world):
     script = interpreter(mode=0o775)(world)
     report = world.run(CHECK, script).text
