@@ -179,6 +179,19 @@ def test_every_call_fails_in_turn(world, name):
     assert not flaws, "\n".join(f"{fault}: {wrong}" for fault, wrong in sorted(flaws.items()))
 
 
+@pytest.mark.parametrize(("name", "call", "reason"), [
+    ("ambient", "capset", "EFFECT_SETS"), ("ambient", "prctl", "EFFECT_DIFFER"), ("contained", "capset", "EFFECT_DIFFER"),
+])
+def test_sets_that_do_not_take(world, refused, name, call, reason):
+    """A call that says that it succeeded, and did nothing: the sets are read back."""
+    disturbed = Disturbed(world, STATES[name])
+    assert undisturbed(disturbed, STATES[name])
+    ordinals = disturbed.calls()[call]
+    done = disturbed.run("-e", f"trace={call}", "-e", f"inject={call}:retval=0:when={ordinals[0]}..{ordinals[-1]}")
+    assert "(INJECTED)" in disturbed.trace.read_text()
+    refused(Result(done.returncode, done.stdout.encode(), done.stderr), reason, disturbed.script)
+
+
 def test_exchanged_before_it_is_opened(world, refused):
     """Between the look at its path and its opening the script becomes a FIFO: what was opened is looked at again."""
     disturbed = Disturbed(world, State())
