@@ -17,6 +17,12 @@ class Language:
     suffix: str = "x"
 
 
+# Which leaves bytecode, unless it is told not to.
+PYTHON_BESIDE = """
+import os, sys
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import beside
+"""
 PYTHON_CHILDREN = """
 import concurrent.futures, json, multiprocessing, os, subprocess, sys
 from multiprocessing import shared_memory
@@ -47,7 +53,7 @@ sh -c 'echo child'
 echo child | cat
 """
 LANGUAGES = {
-    "python": Language(PYTHON, PYTHON_CHILDREN, """
+    "python": Language(PYTHON_BESIDE + PYTHON, PYTHON_CHILDREN, """
 import time
 def wait(secret):
     print("genuine", flush=True)

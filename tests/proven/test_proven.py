@@ -63,6 +63,15 @@ class Row:
     def language(self) -> Language:
         return LANGUAGE_OF[self.names[0].rstrip("#")]
 
+    def is_another(self, path: Path) -> bool:
+        """Has a row before this one the program?"""
+        for row in TABLE.values():
+            if row is self:
+                return False
+            if any(alike(path.name, name) for name in row.names) and any(alike(path.resolve().name, file) for file in row.files):
+                return row.applet == self.applet
+        return False
+
     def programs(self) -> list[str]:
         """All by which it can be called here: bare names as the wrapper looks them up, and paths elsewhere. By each the real
         file is the row's."""
@@ -71,7 +80,7 @@ class Row:
             for path in sorted(Path(folder).glob("*")) if folder else []:
                 name = path.name if folder in SECURE_PATH.split(":") else str(path)
                 if any(alike(path.name, name) for name in self.names) and name not in found and os.access(path, os.X_OK):
-                    if any(alike(path.resolve().name, file) for file in self.files):
+                    if any(alike(path.resolve().name, file) for file in self.files) and not self.is_another(path):
                         found.append(name)
         return found
 
@@ -256,6 +265,7 @@ def excepted_of(row: Row) -> str:
 
 @pytest.fixture
 def home(world):
+    (world.folder("tools") / "beside.py").touch()
     return home_of_traps(world)
 
 
@@ -296,15 +306,31 @@ def test_every_program_of_a_row(world, home, attacker, key):
         proves(result, seen, home, excepted_of(row))
 
 
-@pytest.mark.parametrize("key", TABLE)
-def test_children(world, home, attacker, key):
+def handed_on(row: Row) -> list[str]:
+    """What Python and node hand on to their like: what isolates alone, the rest together."""
+    if row.names[0] == "python":
+        return ["-E", "-I", "-" + re.sub("[-EI]", "", row.options[0])]
+    if row.names[0] == "node":
+        return [" ".join(word for word in options(row) if not re.search("permission|allow|sigusr1", word))]
+    return []
+
+
+CHILDREN = [(key, option) for key, row in TABLE.items() for option in ["", *handed_on(row)]]
+
+
+@pytest.mark.parametrize(("key", "option"), CHILDREN, ids=[f"{key} {option}" for key, option in CHILDREN])
+def test_children(world, home, attacker, key, option):
     """What the standard library starts is held to the same, with the strongest of the grants."""
     row = TABLE[key]
-    extra = ["--allow-child-process"] if "permission" in line(row) else []
+    if option and not works(row, option):
+        pytest.skip(f"this machine's {found(row)} does not know {option}")
+    text = f"{option} {line(row)}" if "=" in option and option[0] != "-" else line(row, *option.split())
+    if "permission" in text and "--allow-child-process" not in text:
+        text = line(row, *option.split(), "--allow-child-process")
     body = row.language.children
     if key.endswith("before 3.11"):  # what the script itself starts so is its own affair, and SECURITY.md says so
         body = re.sub(r"^.*sys.executable.*\n", "", body, flags=re.M)
-    result, seen = traced(world, home, line(row, *extra), body, GRANTS[-1],
+    result, seen = traced(world, home, text, body, GRANTS[-1],
                           *(["/proc/self/status"] if key == "sed" else []))
     attacker.loses()
     assert "child" in result.text, result
