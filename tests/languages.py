@@ -118,7 +118,7 @@ BEGIN {
 BEGIN { secret = "the" "secret"; system("echo genuine"); system("sleep 20") }
 """, "BEGIN { system(\"EVIL\") }\n", "awk"),
     "sed": Language("p\n", "1e echo child\n", "1s/.*/genuine/w /dev/stderr\n1e sleep 20\n", "1e EVIL\n", "sed"),
-    "php": Language(PHP, """<?php
+    "php": Language(PHP + 'stream_resolve_include_path("colour.php");\n', """<?php
 echo shell_exec("echo child");
 system("echo child");
 echo fread(popen(PHP_BINARY . " -r 'echo 1;' && echo child", "r"), 100);

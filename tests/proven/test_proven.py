@@ -337,6 +337,17 @@ def test_children(world, home, attacker, key, option):
     proves(result, seen, home, excepted_of(row), CHILDREN_EXCEPT.get(row.names[0], ""))
 
 
+@pytest.mark.parametrize("key", ["expect"])
+def test_a_home_that_is_kept(world, attacker, key):
+    """It reads its settings from HOME, where the line keeps it: not even then."""
+    script = world.script("tools/Job", f"--env HOME {key} -f", 'send_user "genuine\\n"\n')
+    (attacker.home / ".expect.rc").write_text(f"exec {attacker.program} >@stdout\n")
+    naive = world.script("tools/naive", f"{key} -f", "", wrapper=world.naive)
+    attacker.wins(world.run(naive, env={"PATH": "/usr/bin:/bin", "HOME": str(attacker.home)}))
+    assert world.run(script, env={"PATH": "/usr/bin:/bin", "HOME": str(attacker.home)}).text == "genuine\n"
+    attacker.loses()
+
+
 @pytest.mark.parametrize("key", TABLE)
 def test_signals(world, attacker, key):
     """Each signal that the user can send: nothing is told, nothing is left, nothing listens."""
