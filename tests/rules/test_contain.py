@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from kit import GENUINE, GRANT, SETS, STATUS, World, bit, four, grant, interpreter, jobs, permitted_only
+from kit import AS_USER, GENUINE, GRANT, SETS, STATUS, World, bit, four, grant, interpreter, jobs, permitted_only
 
 CHILD = GENUINE + "sys.stdout.flush(); import os; os.system('echo child; cat /proc/self/status')\n"
 
@@ -37,11 +37,13 @@ def test_contain_uncovered(world, refused, caps):
     permitted_only(world.run(script), "cap_net_raw,cap_kill")
 
 
-def test_contain_ambient_of_root(world):
-    """Root's own ambient set outlives a wrapper without file capabilities: it does not reach what a contained script starts."""
+@pytest.mark.parametrize("who", [["setpriv"], AS_USER], ids=["root", "user"])
+def test_contain_ambient(world, who):
+    """The caller's own ambient set outlives a wrapper without file capabilities: it does not reach what a contained script
+    starts."""
     tool = interpreter(world, caps=f"{GRANT}=i")
     os.removexattr(world.wrapper, "security.capability")
     script = world.script("job", f"--contain {tool}", STATUS)
-    result = world.run("setpriv", f"--inh-caps=+{GRANT.removeprefix('cap_')}", f"--ambient-caps=+{GRANT.removeprefix('cap_')}",
-                       script, uid=0)
+    short = GRANT.removeprefix("cap_")
+    result = world.run(*who, f"--inh-caps=+{short}", f"--ambient-caps=+{short}", script, uid=0)
     assert four(result.sets) == grant(bit(GRANT)) | {"CapEff": 0, "CapAmb": 0}, result
