@@ -14,11 +14,9 @@
 #include "log.h"
 #include "sets.h"
 
-/* Where nothing is permitted or inheritable but the grant, nothing else can be ambient any more. */
+/* Nothing is ambient before: with its effective set, call_read() has emptied the inheritable one. */
 static bool ambient_set(uint64_t mask)
 {
-	if (!mask)
-		return !prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int cap = 0; cap < CAPS; cap++)
 		if (mask & BIT(cap) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return false;
