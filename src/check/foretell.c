@@ -53,24 +53,25 @@ static bool ceiling(const char *wrapper, uint64_t *permitted, struct refusal *re
 	return refuse_about(refusal, CEILING_EFFECTIVE, wrapper, 0);
 }
 
-/* Would the kernel execute it? It is asked to, and the program is stopped before its first instruction. The errno where it
- * would not; 0 also where nobody may trace. */
+/* Would the kernel execute it? It is asked to, by a process that is stopped before the program's first instruction, and that
+ * ends with this one. The errno where it would not; 0 also where nobody may trace. */
 static int program_error(const char *program)
 {
-	pid_t child = fork();
-	int status;
+	const pid_t parent = getpid(), child = fork();
+	int status = 0;
 
 	if (!child) {
 		char *const arguments[] = {(char *)program, NULL}, *const environment[] = {NULL};
 
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) || getppid() != parent)
 			_exit(0);
 		execve(program, arguments, environment);
 		_exit(errno);
 	}
-	if (child < 0 || waitpid(child, &status, 0) < 0)
+	if (child < 0 || waitpid(child, &status, 0) < 0 || WIFEXITED(status))
 		return 0;
-	if (WIFEXITED(status))
+	if (!ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC) && !ptrace(PTRACE_CONT, child, NULL, NULL) &&
+		waitpid(child, &status, 0) == child && WIFEXITED(status))
 		return WEXITSTATUS(status);
 	(void)kill(child, SIGKILL);
 	(void)waitpid(child, &status, 0);

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -315,6 +316,28 @@ def test_wrapper_open_for_writing(world):
         assert said["verdict"] == "refused" and said["reason"] == f"interpreter {world.wrapper} can't be executed: open for writing"
         assert "Text file busy" in world.run("dash", "-c", script).err
     assert check(world, script)[0]["verdict"] == "runs"
+
+
+@pytest.mark.parametrize("start", ["#!", "ELF"])
+def test_wrapper_of_theirs_never_runs(world, attacker, start):
+    """It is executed and stopped before its first instruction, also where the check is killed meanwhile."""
+    theirs = world.folder("mine/lib", uid=USER) / "capwrap"
+    if start == "#!":
+        attacker.writes(theirs)
+    else:
+        code = f'#include <fcntl.h>\nint main(void) {{ return open("{attacker.mark}", O_CREAT | O_WRONLY, 0644) < 0; }}\n'
+        subprocess.run(["cc", "-x", "c", "-", "-static", "-o", theirs], input=code, text=True, check=True)
+    script = world.script("s", b"#!%s python3\n" % os.fsencode(theirs), STATUS)
+    assert subprocess.run([theirs], check=False, capture_output=True).returncode == 0 and attacker.mark.exists()
+    attacker.mark.unlink()
+    for wait in range(100):
+        with subprocess.Popen([CHECK, script], stdout=subprocess.DEVNULL) as process:
+            try:
+                process.wait(wait / 5000)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    time.sleep(0.3)
+    assert not attacker.mark.exists()
 
 
 def test_directory_named_capwrap(world):
