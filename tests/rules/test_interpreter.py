@@ -140,19 +140,6 @@ def test_interpreter_folder(world, attacker, beaten, kind):
     genuine(world.run(script))
 
 
-def test_interpreter_far_below_a_sticky_folder(world, attacker, beaten):
-    """Python looks for its library in each directory above itself."""
-    world.folder("sticky", 0o1777)
-    tool = interpreter(world, f"sticky/good/bin/{PYTHON_FILE.name}")
-    naive, script = jobs(world, tool, "import colorsys\n" + GENUINE)
-    planted = world.top / "sticky/lib" / PYTHON_FILE.name
-    world.run("mkdir", planted.parent)
-    world.run("cp", "-r", f"/usr/lib/{PYTHON_FILE.name}", planted)
-    attacker.writes(planted / "colorsys.py")
-    attacker.wins(world.run(naive))
-    beaten(world.run(script), "INTERPRETER_STICKY", script)
-
-
 @pytest.mark.parametrize("kind", ["last", "middle", "folder", "second"])
 def test_interpreter_link(world, attacker, beaten, kind):
     """A link on the way to the interpreter that the user owns, and turns elsewhere."""
