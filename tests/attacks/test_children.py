@@ -95,7 +95,7 @@ def test_java_that_a_script_starts(world, attacker, line):
 def test_pager(world, body):
     """A pager on the caller's terminal runs what is typed behind !."""
     if "less" in body and not shutil.which("less"):
-        body = body.replace("less", "more")
+        pytest.skip("this machine has no less")
     for script in jobs(world, body=body):
         told = typed(world, script, f"!({EVIL})\n")
         if script.name == "job":
@@ -105,21 +105,22 @@ def test_pager(world, body):
 
 
 def typed(world: World, script: Path, words: str) -> str:
-    """What a script tells on a terminal where those words are typed, some time after it began."""
+    """What a script tells on a terminal where those words are typed, some time after it began, and again until they are run."""
     leader, follower = pty.openpty()
     process = subprocess.Popen([script], user=USER, group=USER, extra_groups=[], cwd="/", stdin=follower, stdout=follower,
                                stderr=follower, env={"PATH": "/usr/bin:/bin", "TERM": "xterm"}, start_new_session=True)
     os.close(follower)
-    told, end, sent = b"", time.monotonic() + 8, False
-    while time.monotonic() < end and process.poll() is None:
+    told, now = b"", time.monotonic()
+    end, next_words = now + 15, now + 2
+    while time.monotonic() < end and process.poll() is None and b"CapEff" not in told:
         if select.select([leader], [], [], 0.2)[0]:
             try:
                 told += os.read(leader, 65536)
             except OSError:
                 break
-        elif not sent and time.monotonic() > end - 6:
+        elif time.monotonic() > next_words:
             os.write(leader, words.encode())
-            sent = True
+            next_words = time.monotonic() + 3
     process.kill()
     process.wait()
     while select.select([leader], [], [], 0.2)[0]:
