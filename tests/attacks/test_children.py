@@ -111,7 +111,7 @@ def typed(world: World, script: Path, words: str) -> str:
                                stderr=follower, env={"PATH": "/usr/bin:/bin", "TERM": "xterm"}, start_new_session=True)
     os.close(follower)
     told, now = b"", time.monotonic()
-    end, next_words = now + 15, now + 2
+    end, next_words = now + 10, now + 2
     while time.monotonic() < end and process.poll() is None and b"CapEff" not in told:
         if select.select([leader], [], [], 0.2)[0]:
             try:
