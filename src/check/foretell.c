@@ -104,15 +104,14 @@ static bool start_make(struct start *start, const struct decision *decision, str
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
 static bool effect_foretell(const struct start *start, const struct decision *decision, struct refusal *refusal)
 {
-	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), error = program_error(decision->interpreter.found);
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), error;
 
 	if (!getuid() && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
 		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
 	if (!decision->line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
 		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
-	if (error)
-		return refuse_about(refusal, INTERPRETER_EXEC, decision->interpreter.found, error);
-	return true;
+	error = program_error(decision->interpreter.found);
+	return !error || refuse_about(refusal, INTERPRETER_EXEC, decision->interpreter.found, error);
 }
 
 static void fault_note(struct verdict *verdict, const struct refusal *refusal)

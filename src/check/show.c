@@ -150,9 +150,11 @@ static void label(const char *name)
 	printf("  %-*s", INDENT - 2, name);
 }
 
-/* Prose that begins in that column, folded at blanks to what a terminal is wide. */
-static void put_prose(const char *prose, size_t length, unsigned column)
+/* What stands behind a label: a word with a colon, where one is given, and prose, folded at blanks to what a terminal is wide. */
+static void put_prose(const char *head, const char *prose, size_t length)
 {
+	unsigned column = INDENT + (unsigned)printf("%s%s", head, *head ? ":" : "");
+
 	for (const char *end = prose + length; prose < end;) {
 		const char *blank = memchr(prose, ' ', (size_t)(end - prose));
 		size_t word = (size_t)((blank ? blank : end) - prose);
@@ -277,8 +279,8 @@ static void put_warnings(const struct report *report)
 	for (size_t i = 0; i < report->warnings.count; i++) {
 		const struct warning *warning = &report->warnings.list[i];
 
-		printf("  %swarning%s     %s:", paint(YELLOW), paint(PLAIN), warning->code);
-		put_prose(warning->text.bytes, warning->text.length, INDENT + (unsigned)strlen(warning->code) + 1);
+		printf("  %swarning%s     ", paint(YELLOW), paint(PLAIN));
+		put_prose(warning->code, warning->text.bytes, warning->text.length);
 	}
 }
 
@@ -412,7 +414,7 @@ static void put_reason(const char *name, const struct refusal *fault)
 
 	refusal_reason(&reason, fault, add_foreign);
 	label(name);
-	put_prose(reason.bytes, reason.length, INDENT);
+	put_prose("", reason.bytes, reason.length);
 }
 
 static void put_faults(const struct report *report, const struct verdict *verdict)
@@ -466,8 +468,7 @@ static void put_run(const struct report *report)
 		name = "";
 		text = cap_to_name(cap);
 		meaning = (size_t)cap < sizeof meanings / sizeof *meanings ? meanings[cap] : "newer than this program";
-		printf("%s:", text ? text : "?");
-		put_prose(meaning, strlen(meaning), INDENT + (unsigned)strlen(text ? text : "?") + 1);
+		put_prose(text ? text : "?", meaning, strlen(meaning));
 		cap_free(text);
 	}
 	label("starts");

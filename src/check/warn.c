@@ -130,6 +130,15 @@ static bool script_has(const struct decision *decision, const char *pattern, cha
 	return has;
 }
 
+/* Does a line that is no comment have one of these words, which have a | between? Then `program` is it. */
+static bool script_starts(const struct decision *decision, const char *words, char program[32])
+{
+	char pattern[128];
+
+	snprintf(pattern, sizeof pattern, "^([^#].*[^[:alnum:]_.-])?(%s)([^[:alnum:]_.-]|$)", words);
+	return script_has(decision, pattern, program);
+}
+
 static void warn_of_body(struct warnings *warnings, const struct decision *decision)
 {
 	char program[32];
@@ -153,13 +162,13 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 			"write __DIR__ before it", "", "");
 
 	if (!decision->line.no_new_privs && !decision->line.contain &&
-		script_has(decision, "^([^#].*[^[:alnum:]_.-])?(mount|umount|fusermount3?)([^[:alnum:]_.-]|$)", program))
+		script_starts(decision, "mount|umount|fusermount3?", program))
 		add(warnings, "set-user-id", "it starts ", program, ", which is set-user-ID and so loses the grant; with --no-new-privs in "
 			"the line it keeps it");
 
 	/* Found by passwd, whatever HOME is, and in the current directory. */
 	if (!decision->line.contain &&
-		(script_has(decision, "^([^#].*[^[:alnum:]_.-])?(ssh|scp|sftp|sqlite3|git|bundle)([^[:alnum:]_.-]|$)", program) ||
+		(script_starts(decision, "ssh|scp|sftp|sqlite3|git|bundle", program) ||
 			script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program)))
 		add(warnings, "caller-settings", "it starts ", program, ", which runs commands of the caller's own settings, with the "
 			"grant; take the capabilities from it, or use --contain");
@@ -169,15 +178,18 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 static void warn_origin(struct warnings *warnings, const struct decision *decision)
 {
 	static const char origin[] = "$ORIGIN";
-	int fd = decision->interpreter.file.present ? open(decision->interpreter.found, O_RDONLY | O_CLOEXEC) : -1;
 	struct stat st;
 	void *bytes;
+	int fd;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || (bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-		bytes = NULL;
-	if (fd >= 0)
-		close(fd);
-	if (!bytes)
+	if (!decision->interpreter.file.present)
+		return;
+	fd = open(decision->interpreter.found, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	bytes = fstat(fd, &st) < 0 ? MAP_FAILED : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (bytes == MAP_FAILED)
 		return;
 	if (memmem(bytes, (size_t)st.st_size, origin, strlen(origin)))
 		add(warnings, "origin", "", decision->interpreter.found, " looks for libraries beside itself ($ORIGIN), which a program "
