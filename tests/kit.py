@@ -28,6 +28,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/tests"))
 EXAMPLES = SOURCE / "examples"
 LIBCAP = ctypes.CDLL("libcap.so.2", use_errno=True)
+LIBCAP.cap_from_text.restype = ctypes.c_void_p
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 PYTHON_FILE = Path("/usr/bin/python3").resolve()
 NODE_FILE = shutil.which("node", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
@@ -147,7 +148,6 @@ class World:
     @staticmethod
     def setcap(caps: str, path: Path | str) -> None:
         """What setcap does, without a process: most of the tests do it several times."""
-        LIBCAP.cap_from_text.restype = ctypes.c_void_p
         value = LIBCAP.cap_from_text(caps.encode())
         assert value, caps
         done = LIBCAP.cap_set_file(os.fsencode(path), ctypes.c_void_p(value))

@@ -136,22 +136,19 @@ def wrapper_mode(mode: int):
 
 
 def changed(change):
-    """Another ELF program than this machine's: a copy of dash with other bytes, by a name that the table has."""
+    """Another ELF program than this machine's: a copy of Python with other bytes, by a name that the table has."""
     def state(world):
-        tool = world.program("bin/dash", Path("/bin/dash"), caps="") if world.folder("bin") else None
+        tool = python_copy(world)
         tool.write_bytes(change(tool.read_bytes()))
         return world.script("s", f"{tool}", STATUS)
     return state
 
 
-def written(which: str):
-    """Some process has it open for writing."""
-    def state(world):
-        tool = world.program("bin/dash", Path("/bin/dash"), caps="") if world.folder("bin") else None
-        script = world.script("s", f"{tool}", "cat /proc/self/status\n")
-        world.held = (tool if which == "interpreter" else world.wrapper).open("ab")
-        return script
-    return state
+def written(world):
+    """Some process has the interpreter open for writing."""
+    tool = python_copy(world)
+    world.held = tool.open("ab")
+    return world.script("s", f"{tool}", STATUS)
 
 
 STATES = {
@@ -236,7 +233,7 @@ STATES = {
     "cut short": changed(lambda program: program[:40]),
     "of another class": changed(lambda program: program[:4] + b"\x01" + program[5:]),
     "without its loader": changed(lambda program: program.replace(b"/lib64/ld-linux", b"/lib64/no-linux")),
-    "interpreter open for writing": written("interpreter"),
+    "interpreter open for writing": written,
     "quotes": simple('python3 "-u"'),
     "byte order mark": lambda world: world.script("s", b"\xef\xbb\xbf#!" + os.fsencode(world.wrapper) + b" python3\n"),
 }
@@ -300,8 +297,9 @@ CALLERS = {
 def test_callers_of_every_kind(world, name):
     """What it says is what the wrapper does for the same caller."""
     script = world.script("s", "python3", STATUS)
-    real = world.run(*CALLERS[name], script, uid=0, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-    (said,) = json.loads(world.run(*CALLERS[name], CHECK, "--json", script, uid=0, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}).out)
+    real, told = (world.run(*CALLERS[name], *command, uid=0, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+                  for command in ([script], [CHECK, "--json", script]))
+    (said,) = json.loads(told.out)
     if said["verdict"] == "runs":
         assert real.sets["CapPrm"] == bit("cap_net_raw"), real
     else:

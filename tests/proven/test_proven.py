@@ -63,14 +63,9 @@ class Row:
     def language(self) -> Language:
         return LANGUAGE_OF[self.names[0].rstrip("#")]
 
-    def is_another(self, path: Path) -> bool:
-        """Has a row before this one the program?"""
-        for row in TABLE.values():
-            if row is self:
-                return False
-            if any(alike(path.name, name) for name in row.names) and any(alike(path.resolve().name, file) for file in row.files):
-                return row.applet == self.applet
-        return False
+    def fits(self, path: Path) -> bool:
+        """By the name of the path, and by that of the real file."""
+        return any(alike(path.name, name) for name in self.names) and any(alike(path.resolve().name, file) for file in self.files)
 
     def programs(self) -> list[str]:
         """All by which it can be called here: bare names as the wrapper looks them up, and paths elsewhere. By each the real
@@ -79,8 +74,8 @@ class Row:
         for folder in f"{SECURE_PATH}:{ELSEWHERE}".split(":"):
             for path in sorted(Path(folder).glob("*")) if folder else []:
                 name = path.name if folder in SECURE_PATH.split(":") else str(path)
-                if any(alike(path.name, name) for name in self.names) and name not in found and os.access(path, os.X_OK):
-                    if any(alike(path.resolve().name, file) for file in self.files) and not self.is_another(path):
+                if self.fits(path) and name not in found and os.access(path, os.X_OK):
+                    if next(row for row in TABLE.values() if row.fits(path) and row.applet == self.applet) is self:
                         found.append(name)
         return found
 
@@ -137,6 +132,13 @@ def line(row: Row, *options: str, program: str = "") -> str:
         words += ["--source", "11"]  # else it wants a name that ends in .java
     last = [f"-{row.last}"] if row.last else []
     return " ".join([program or found(row), *([row.applet] if row.applet else []), *words, *options, *last])
+
+
+def asked(row: Row, option: str) -> str:
+    """The first line with an option, which may be a variable; none where this version does not know it."""
+    if option and not works(row, option):
+        pytest.skip(f"this machine's {found(row)} does not know {option}")
+    return f"{option} {line(row)}" if "=" in option and option[0] != "-" else line(row, *option.split())
 
 
 VALUES = {"-W": "ignore", "-F": ":", "-v": "a=b", "--allow-fs-write": "/opt", "--max-old-space-size": "200", "-Xmx": "64m",
@@ -277,11 +279,9 @@ def words_in(text: str) -> list[str]:
 def test_row(world, home, attacker, key, option):
     """Every option alone, and the row without any as each of the grants."""
     row = TABLE[key]
-    if option and not works(row, option):
-        pytest.skip(f"this machine's {found(row)} does not know {option}")
+    text = asked(row, option)
     evil = row.language.code.replace("EVIL", str(attacker.program))
     for capability in GRANTS if not option else GRANTS[-1:]:
-        text = f"{option} {line(row)}" if "=" in option and option[0] != "-" else line(row, *option.split())
         arguments = HOSTILE
         if key == "sed":  # they are files: what it does with them is to read them, or to say that it can't
             arguments = ["/proc/self/status", "-e", "1e " + str(attacker.program), "-f", "-n"]
@@ -322,9 +322,7 @@ CHILDREN = [(key, option) for key, row in TABLE.items() for option in ["", *hand
 def test_children(world, home, attacker, key, option):
     """What the standard library starts is held to the same, with the strongest of the grants."""
     row = TABLE[key]
-    if option and not works(row, option):
-        pytest.skip(f"this machine's {found(row)} does not know {option}")
-    text = f"{option} {line(row)}" if "=" in option and option[0] != "-" else line(row, *option.split())
+    text = asked(row, option)
     if "permission" in text and "--allow-child-process" not in text:
         text = line(row, *option.split(), "--allow-child-process")
     body = row.language.children
