@@ -27,6 +27,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1]
 BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/tests"))
 EXAMPLES = SOURCE / "examples"
+THOROUGH = os.environ.get("THOROUGH") == "1"  # more of what is tried at random, or in every combination
 LIBCAP = ctypes.CDLL("libcap.so.2", use_errno=True)
 LIBCAP.cap_from_text.restype = ctypes.c_void_p
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import pytest
-from kit import BUILD, USER, Result, World, bit, bounding, four, grant, sets_in
+from kit import BUILD, THOROUGH, USER, Result, World, bit, bounding, four, grant, sets_in
 
 CAPS = "cap_kill,cap_net_raw"
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "KEPT": "a b", "PYTHONPATH": "/tmp", "LD_LIBRARY_PATH": "/tmp"}
@@ -169,7 +169,8 @@ def test_every_call_fails_in_turn(world, name):
     flaws = {}
     for call in calls.keys() - NEVER_FAIL:
         ordinals = calls[call]
-        for error, when in product(ERRORS[call].split(), [*ordinals, f"{ordinals[0]}..{ordinals[-1]}"]):
+        one_by_one = ordinals if THOROUGH or name == "ambient" else ordinals[-1:]
+        for error, when in product(ERRORS[call].split(), [*one_by_one, f"{ordinals[0]}..{ordinals[-1]}"]):
             fault = f"{call}:error={error}:when={when}"
             done = disturbed.run("-e", f"trace={call}", "-e", f"inject={fault}")
             assert "(INJECTED)" in disturbed.trace.read_text(), fault
@@ -200,7 +201,7 @@ def test_exchanged_before_it_is_opened(world, refused):
     waits = ["-P", disturbed.script, "-e", "trace=statx,openat", "-e", "inject=openat:delay_enter=2000000"]
     with ThreadPoolExecutor() as pool:
         run = pool.submit(disturbed.run, *waits)
-        while not run.done() and not (disturbed.trace.exists() and "statx(" in disturbed.trace.read_text()):
+        while not run.done() and not (disturbed.trace.exists() and re.search(r"statx\(.* = 0$", disturbed.trace.read_text(), re.M)):
             time.sleep(0.01)
         fifo.rename(disturbed.script)
         done = run.result()

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, note, settings, strategies as st
-from kit import BUILD, USER, World, bounding, remove_tree, sets_in
+from kit import BUILD, THOROUGH, USER, World, bounding, remove_tree, sets_in
 from model import VALID, Eperm, File, Process, Refused, Setup, run
 
 MACHINE = bounding()
 LAUNCH = BUILD / "tests/programs/launch"
 EVERY = (1 << 64) - 1
+EXAMPLES = 2000 if THOROUGH else 700
 
 # Names as libcap has them, numbers where it has none.
 NAMES = subprocess.run(["capsh", f"--decode={EVERY:x}"], capture_output=True, text=True, check=True).stdout
@@ -203,7 +204,7 @@ def test_kernel_equals_model(arena):
 def test_wrapper_equals_model(arena, refusal_in):
     outcomes = Counter()
 
-    @examples(2000)
+    @examples(EXAMPLES)
     @given(setups(), callers())
     @example(Setup(File(VALID, rootid=USER), File(inheritable=1)), Process(USER, 0, 0, 0, MACHINE))
     @example(Setup(File(VALID), File(inheritable=1, rootid=USER)), Process(USER, 0, 0, 0, MACHINE))
@@ -221,8 +222,9 @@ def test_wrapper_equals_model(arena, refusal_in):
         outcomes[kind(seen)] += 1
 
     holds()
-    assert outcomes.total() > 2000, outcomes
-    assert KINDS == set(outcomes), outcomes
+    assert outcomes.total() > EXAMPLES, outcomes
+    assert set(outcomes) <= KINDS, outcomes
+    assert set(outcomes) == KINDS or not THOROUGH, outcomes
 
 
 KINDS = {
