@@ -192,10 +192,15 @@ class World:
             more.setdefault("stdin", subprocess.DEVNULL)
         else:
             more["input"] = stdin
-        done = subprocess.run(
-            [arg if isinstance(arg, bytes) else str(arg) for arg in argv],
-            user=uid, group=uid if gid is None else gid, extra_groups=[], capture_output=True, **more,
-        )
+        words = [arg if isinstance(arg, bytes) else str(arg) for arg in argv]
+        gid = uid if gid is None else gid
+        if more.keys() & {"executable", "preexec_fn"}:
+            more |= {"user": uid, "group": gid, "extra_groups": []}
+        else:
+            words = [str(BUILD / "tests/programs/as"), str(uid), str(gid), *words]
+        done = subprocess.run(words, capture_output=True, **more)
+        if done.returncode == 99 and (failed := re.fullmatch(rb"as: (\d+)\n", done.stdout)):
+            raise OSError(int(failed[1]), os.strerror(int(failed[1])), os.fsdecode(argv[0]))
         return Result(done.returncode, done.stdout, done.stderr.decode(errors="backslashreplace"))
 
 
