@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -370,7 +371,12 @@ def listening() -> set[str]:
 
 def left_by_user(home: Path) -> set[str]:
     """Files that it owns, in its directory and in /tmp."""
-    return {str(path) for path in [*home.rglob("*"), *Path("/tmp").iterdir()] if path.lstat().st_uid == USER}
+    found = set()
+    for path in [*home.rglob("*"), *Path("/tmp").iterdir()]:
+        with suppress(FileNotFoundError):  # others clean up meanwhile
+            if path.lstat().st_uid == USER:
+                found.add(str(path))
+    return found
 
 
 def answers(script: Path, home: Path, arguments: list[str]) -> tuple[dict[int, str], set[str]]:
