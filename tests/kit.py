@@ -251,6 +251,17 @@ sys.stdin.read()
 """
 
 
+@cache
+def python_package() -> Path:
+    """Where the Python package is installed below."""
+    place = Path(tempfile.mkdtemp(prefix="capwrap-python-"))
+    atexit.register(remove_tree, place)
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "python-runtime",
+                    "--destdir", place], check=True, stdout=subprocess.DEVNULL)
+    place.chmod(0o755)
+    return place
+
+
 class Machine:
     """The machine with folders of the test in place of /usr/local, /srv, /home and /root, and with processes and a
     network of its own. When it is closed, its processes end."""
@@ -265,8 +276,7 @@ class Machine:
         for folder in ("bin", "sbin", "lib"):
             world.folder(f"machine/usr/local/{folder}")
         world.program("machine/usr/local/bin/capwrap", BUILD / "src/capwrap/capwrap")
-        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "python-runtime",
-                        "--destdir", self.top], check=True, stdout=subprocess.DEVNULL)
+        shutil.copytree(python_package(), self.top, dirs_exist_ok=True)
         shutil.copytree(EXAMPLES, self.top / "examples")
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
