@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kit import BUILD, OTHER, REPORT, USER, Attacker, Machine, Result, Seen, World, remove_tree
+from kit import ACCOUNT, BUILD, OTHER, REPORT, USER, Accounts, Attacker, Machine, Result, Seen, World, remove_tree
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def world():
     try:
         yield World(top)
     finally:
-        subprocess.run(["pkill", "-KILL", "-u", f"{USER},{OTHER}"], check=False)
+        subprocess.run(["pkill", "-KILL", "-u", f"{USER},{OTHER},{ACCOUNT}"], check=False)
         remove_tree(top)
 
 
@@ -37,9 +37,9 @@ def refused(refusals):
 
     def check(result: Result, name: str, script: object) -> None:
         row = refusals[name]
-        holes = {"%o": "(.+)", "%e": "(.+)", "%g": "([a-z0-9_,]+)", "%p": "(.+)", "%w": "(.+)"}
+        holes = {"%o": "(.+)", "%e": "(.+)", "%g": "([a-z0-9_,]+)", "%u": "([0-9]+)", "%p": "(.+)", "%w": "(.+)"}
         pattern = "".join(
-            holes.get(part, re.escape(part)) for part in re.split("(%[oegpw])", f"{row['reason']}; {row['fix']}"))
+            holes.get(part, re.escape(part)) for part in re.split("(%[oegupw])", f"{row['reason']}; {row['fix']}"))
         about = "" if script is None else f"{script}: "
         assert re.fullmatch(f"capwrap: {re.escape(about)}{pattern}\n", result.err), (name, result)
         assert result.code == int(row["code"]), result
@@ -71,6 +71,13 @@ def machine(world):
     machine = Machine(world)
     yield machine
     machine.close()
+
+
+@pytest.fixture
+def accounts(world):
+    accounts = Accounts(world)
+    yield accounts
+    accounts.close()
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def free_uid(start: int) -> int:
 
 USER = free_uid(50000 + os.getpid() % 5000 * 3)  # so that two runs do not meet
 OTHER = free_uid(USER + 1)
+ACCOUNT = free_uid(OTHER + 1)  # for scripts
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
 
 
@@ -308,6 +309,41 @@ class Machine:
                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         assert (result.code, result.err) == (0, ""), result
         return shlex.split(run)
+
+
+class Accounts:
+    """The machine with an /etc/passwd and an /etc/group of the test's, which its `passwd` and `group` hold."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.passwd, self.group = (world.folder("etc") / name for name in ("passwd", "group"))
+        self.passwd.write_text(f"root:x:0:0:root:/root:/bin/sh\nacct:x:{ACCOUNT}:{ACCOUNT}:an account:/nonexistent:/bin/sh\n"
+                               f"caller:x:{USER}:{USER}::{world.top}/mine:/bin/sh\n")
+        self.group.write_text(f"root:x:0:\nacct:x:{ACCOUNT}:\none:x:{ACCOUNT + 1}:acct\ntwo:x:{ACCOUNT + 2}:caller,acct\n"
+                              f"three:x:{ACCOUNT + 3}:caller\n")
+        bind = ('for name in passwd group; do mount --bind "$1/$name" "/etc/$name"; done; echo ready; exec cat')
+        self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", bind, "sh", world.top / "etc"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self.holder.communicate()
+
+    def enter(self, *argv: object) -> list[object]:
+        """A command line that runs another one there."""
+        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", *argv]
+
+    def run(self, *argv: object, uid: int = USER, cwd: object = "/", **more) -> Result:
+        """As the user, in a directory."""
+        into = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, BUILD / "tests/programs/as", uid, uid]
+        return self.world.run(*self.enter(*into, *argv), uid=0, **more)
+
+    def mount(self, *args: object) -> None:
+        subprocess.run([str(word) for word in self.enter("mount", *args)], check=True)
+
+    def paste(self, result: Result) -> None:
+        """Runs the fix of a refusal there, as root."""
+        subprocess.run([str(word) for word in self.enter("dash", "-c", fix_of(result))], check=True)
 
 
 # ---- Scripts that tell what they have
@@ -749,7 +785,7 @@ def public(program: Path) -> Path:
 
 CHECK = public(BUILD / "src/check/capwrap-check") if (BUILD / "src/check/capwrap-check").exists() else None
 FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "starts", "interpreter", "command", "environment",
-          "may_run", "warnings"]
+          "account", "directory", "may_run", "warnings"]
 
 
 def check(world, *paths, **more) -> list[dict]:

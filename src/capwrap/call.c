@@ -46,7 +46,7 @@ static bool ids_agree(struct call *call)
 
 	if (getresuid(&uid, &euid, &suid) < 0 || getresgid(&gid, &egid, &sgid) < 0)
 		return false;
-	call->uid = uid;
+	call->start.uid = uid;
 	return uid == euid && uid == suid && gid == egid && gid == sgid;
 }
 

@@ -13,7 +13,6 @@ struct call {
 	struct start start;
 	char **arguments;   /* the caller's, NULL-terminated */
 	size_t count;       /* of those */
-	uid_t uid;
 };
 
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "become.h"
 #include "log.h"
 #include "sets.h"
 
@@ -50,10 +51,10 @@ static bool root_narrow(void)
 }
 
 /* A core limit that is 0 by now and root's securebits ask for a capability; without one the limit can't be mended. */
-static bool limits_take(const struct call *call, struct refusal *refusal)
+static bool limits_take(const struct decision *decision, const struct call *call, struct refusal *refusal)
 {
 	const uint64_t helpers = (BIT(CAP_SETPCAP) | BIT(CAP_SYS_RESOURCE)) & call->start.permitted;
-	bool root = call->uid == 0;
+	bool root = !call->start.uid && !decision->line.user;
 
 	if (core_limit() && !root)
 		return true;
@@ -82,8 +83,9 @@ static bool grant_take(const struct decision *decision, struct refusal *refusal)
 
 /* Ignored by the caller, SIGCHLD would hide from the script how its children end. Those of the row are what the caller
  * could send to be shown the script's memory. */
-static bool signals_take(const struct proven *proven, struct refusal *refusal)
+static bool signals_take(const struct decision *decision, struct refusal *refusal)
 {
+	const struct proven *proven = decision->proven;
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -93,6 +95,13 @@ static bool signals_take(const struct proven *proven, struct refusal *refusal)
 	return (signal(SIGCHLD, SIG_DFL) != SIG_ERR &&
 		       (!proven || !proven->blocked || !sigprocmask(SIG_BLOCK, &set, NULL))) ||
 		refuse(refusal, EFFECT_SIGNALS);
+}
+
+/* By the account's own rights: the process is its own. */
+static bool may_access(const struct account *account, const char *path, int mode)
+{
+	(void)account;
+	return !access(path, mode);
 }
 
 bool effect_run(struct decision *decision, const struct call *call, struct refusal *refusal)
@@ -110,7 +119,14 @@ bool effect_run(struct decision *decision, const struct call *call, struct refus
 	umask(umask(S_IRWXO) | S_IWGRP | S_IWOTH);
 
 	/* 3. What asks for capabilities that the script does not get; then no more than the grant. */
-	if (!limits_take(call, refusal) || !grant_take(decision, refusal) || !signals_take(decision->proven, refusal))
+	if (!limits_take(decision, call, refusal) || (decision->line.user && !become(&decision->account, call->start.permitted, refusal)) ||
+		!grant_take(decision, refusal) || !signals_take(decision, refusal))
+		return false;
+
+	/* 4. Where it runs, and whether the account may. */
+	if (decision->line.directory && chdir(decision->line.directory) < 0)
+		return refuse_about(refusal, EFFECT_DIRECTORY, decision->line.directory, errno);
+	if (decision->line.user && !decision_is_reachable(decision, may_access, refusal))
 		return false;
 
 	log_granted(decision, call);

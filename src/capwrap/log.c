@@ -51,9 +51,13 @@ void log_granted(const struct decision *decision, const struct call *call)
 	/* To ask whether anybody listens costs less than a socket for nobody. */
 	if (access(LOG_SOCKET, W_OK) < 0)
 		return;
-	log_begin(LOG_INFO, "granted", call->uid, decision->script.path.real);
+	log_begin(LOG_INFO, "granted", call->start.uid, decision->script.path.real);
 	text_add(&line, " capabilities=");
 	text_add_capabilities(&line, decision->grant);
+	if (decision->line.user) {
+		text_add(&line, " account=");
+		text_add_number(&line, decision->account.uid);
+	}
 	text_add(&line, " interpreter=");
 	text_add_field(&line, decision->interpreter.found);
 	log_send();
@@ -91,7 +95,7 @@ void log_refused(const struct decision *decision, const struct call *call, const
 	enum rule rule = refusal_texts[refusal->reason].rule;
 	const char *real = *decision->script.path.real ? decision->script.path.real : call->start.script;
 
-	log_begin(LOG_WARNING, "refused", call->uid, real);
+	log_begin(LOG_WARNING, "refused", call->start.uid, real);
 	text_add(&line, " rule=");
 	text_add(&line, rule_names[rule]);
 	text_add(&line, " reason=");

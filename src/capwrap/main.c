@@ -18,6 +18,8 @@ static const char help[] =
 	"  -e, --env NAME[,NAME...]  keep these of the caller's environment variables\n"
 	"  -c, --contain             capabilities permitted only, and not for child processes\n"
 	"  -n, --no-new-privs        nothing that the script starts gains privileges\n"
+	"  -u, --user NAME|UID[:GID] run as that user, with its groups\n"
+	"  -C, --chdir DIRECTORY     run there\n"
 	"  -U, --unproven            an interpreter that is not shown to keep the caller out\n"
 	"\n"
 	"See capwrap(1), and capwrap-check(8), which tells what would happen and why.\n";

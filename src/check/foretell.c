@@ -101,15 +101,82 @@ static bool start_make(struct start *start, const struct decision *decision, str
 	return !error || refuse_about(refusal, INTERPRETER_EXEC, wrapper, error);
 }
 
+static bool may_access(const struct account *account, const char *path, int mode)
+{
+	(void)account;
+	return !access(path, mode);
+}
+
+/* For who can't become the account to try. Of what can't be seen, or has an access control list, nothing is said. */
+static bool may_by_mode(const struct account *account, const char *path, int mode)
+{
+	struct stat st;
+	bool member;
+
+	if (stat(path, &st) < 0 || getxattr(path, "system.posix_acl_access", NULL, 0) > 0)
+		return true;
+	member = st.st_gid == account->gid;
+	for (size_t i = 0; i < account->count; i++)
+		member |= st.st_gid == account->groups[i];
+	return ((st.st_uid == account->uid ? st.st_mode >> 6 : member ? st.st_mode >> 3 : st.st_mode) & (mode_t)mode) == (mode_t)mode;
+}
+
+/* As the account, where root asks, and in the directory of --chdir. */
+static bool place_try(const struct decision *decision, struct refusal *refusal)
+{
+	const struct line *line = &decision->line;
+	const struct account *account = &decision->account;
+	uid_t uid = account->uid;
+	gid_t gid = account->gid;
+	bool is_account = line->user && !getuid();
+	struct sets sets = {.permitted = 0};
+
+	if (is_account && (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted, .effective = sets.permitted}) ||
+				  setgroups(account->count, account->groups) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
+		return refuse_about(refusal, EFFECT_ACCOUNT, "", errno);
+	if (line->directory && chdir(line->directory) < 0)
+		return (errno == EACCES && line->user && !is_account) ||
+			refuse_about(refusal, EFFECT_DIRECTORY, line->directory, errno);
+	return !line->user || decision_is_reachable(decision, is_account ? may_access : may_by_mode, refusal);
+}
+
+/* In a process of its own. What it finds is in memory that both have. */
+static bool place_foretell(const struct decision *decision, struct refusal *refusal)
+{
+	struct {
+		bool good;
+		struct refusal refusal;
+	} *seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+	bool good = true;
+
+	if (seen == MAP_FAILED)
+		return true;
+	(void)fflush(stdout);
+	child = fork();
+	if (!child) {
+		seen->good = place_try(decision, &seen->refusal);
+		_exit(EXIT_SUCCESS);
+	}
+	if (child > 0 && waitpid(child, &(int){0}, 0) == child) {
+		good = seen->good;
+		*refusal = seen->refusal;
+	}
+	(void)munmap(seen, sizeof *seen);
+	return good;
+}
+
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
 static bool effect_foretell(const struct start *start, const struct decision *decision, struct refusal *refusal)
 {
 	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), error;
 
-	if (!getuid() && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
+	if (!getuid() && !decision->line.user && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
 		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
 	if (!decision->line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
 		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
+	if ((decision->line.user || decision->line.directory) && !place_foretell(decision, refusal))
+		return false;
 	error = program_error(decision->interpreter.found);
 	return !error || refuse_about(refusal, INTERPRETER_EXEC, decision->interpreter.found, error);
 }
@@ -150,13 +217,14 @@ static void judge(struct verdict *verdict, const char *path)
 		[STEP_WRAPPER] = TAKEN(STEP_READ),
 		[STEP_PARSE] = TAKEN(STEP_WRAPPER),
 		[STEP_GRANT] = TAKEN(STEP_SCRIPT),
+		[STEP_ACCOUNT] = TAKEN(STEP_PARSE),
 		[STEP_FIND] = TAKEN(STEP_PARSE),
 		[STEP_TRUST] = TAKEN(STEP_FIND),
-		[STEP_PROVEN] = TAKEN(STEP_TRUST),
+		[STEP_PROVEN] = TAKEN(STEP_TRUST) | TAKEN(STEP_ACCOUNT),
 		[STEP_CONTAIN] = TAKEN(STEP_TRUST) | TAKEN(STEP_GRANT),
 		[STEP_CEILING] = TAKEN(STEP_GRANT) | TAKEN(STEP_WRAPPER),
 	};
-	struct start start = {.script = path};
+	struct start start = {.script = path, .uid = getuid()};
 	struct sets sets;
 	bool known = sets_get(&sets);
 	unsigned taken = 0;

@@ -447,6 +447,25 @@ static bool has_fault(const struct verdict *verdict, const struct refusal *fault
 	return false;
 }
 
+static void put_account(const struct decision *decision)
+{
+	const struct account *account = &decision->account;
+
+	if (decision->line.user) {
+		label("account");
+		put_foreign(*account->name ? account->name : "no name");
+		printf(", uid %u, gid %u", (unsigned)account->uid, (unsigned)account->gid);
+		for (size_t i = 0; i < account->count; i++)
+			printf("%s%u", i ? ", " : "; groups ", (unsigned)account->groups[i]);
+		putchar('\n');
+	}
+	if (decision->line.directory) {
+		label("in");
+		put_foreign(decision->line.directory);
+		putchar('\n');
+	}
+}
+
 static void put_run(const struct report *report)
 {
 	const char *name = "gets";
@@ -476,6 +495,7 @@ static void put_run(const struct report *report)
 			? "effective; child processes get nothing by default"
 			: report->effective ? "effective; child processes have it too"
 			: "permitted, not effective; child processes get nothing by default");
+	put_account(&report->verdict->decision);
 	label("may run");
 	printf("%s\n", report->may_run);
 	label("keeps");
@@ -592,6 +612,26 @@ static void put_capabilities(uint64_t mask)
 	putchar(']');
 }
 
+static void put_json_account(const struct decision *decision)
+{
+	const struct account *account = &decision->account;
+
+	put_key("account");
+	if (!decision->line.user) {
+		printf("null");
+		return;
+	}
+	printf("{\"name\": ");
+	if (*account->name)
+		put_string(account->name);
+	else
+		printf("null");
+	printf(", \"uid\": %u, \"gid\": %u, \"groups\": [", (unsigned)account->uid, (unsigned)account->gid);
+	for (size_t i = 0; i < account->count; i++)
+		printf("%s%u", i ? ", " : "", (unsigned)account->groups[i]);
+	printf("]}");
+}
+
 static void put_list(const char *key, const char *const *list, bool names)
 {
 	const char *comma = "";
@@ -677,6 +717,11 @@ void show_json(const struct report *report)
 	put_member("interpreter", runs ? decision->interpreter.found : NULL);
 	put_list("command", (const char *const *)report->command, false);
 	put_list("environment", runs ? decision->environment : NULL, true);
+	if (runs)
+		put_json_account(decision);
+	else
+		put_member("account", NULL);
+	put_member("directory", runs ? decision->line.directory : NULL);
 	put_member("may_run", *report->may_run ? report->may_run : NULL);
 	put_key("warnings");
 	putchar('[');

@@ -141,13 +141,15 @@ static bool script_starts(const struct decision *decision, const char *words, ch
 
 static void warn_of_body(struct warnings *warnings, const struct decision *decision)
 {
+	/* Is its user the caller, and its directory? */
+	bool shared = !decision->line.user, here = !decision->line.directory;
 	char program[32];
 
-	if (interpreter_writes_documents(decision) &&
+	if (shared && interpreter_writes_documents(decision) &&
 		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]", NULL))
 		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
 			"change; use a pipe", "", "");
-	if (interpreter_is(decision, "python") && script_has(decision, "forkserver", NULL))
+	if (shared && interpreter_is(decision, "python") && script_has(decision, "forkserver", NULL))
 		add(warnings, "python-forkserver", "the forkserver of multiprocessing takes orders through a socket that the caller "
 			"can open; use another start method", "", "");
 	if (interpreter_is(decision, "perl") && script_has(decision, "(^|[^<])<(ARGV)?>([^>]|$)", NULL))
@@ -167,11 +169,11 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 			"the line it keeps it");
 
 	/* Found by passwd, whatever HOME is, and in the current directory. */
-	if (!decision->line.contain &&
-		(script_starts(decision, "ssh|scp|sftp|sqlite3|git|bundle", program) ||
-			script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program)))
+	if (!decision->line.contain && ((shared && script_starts(decision, "ssh|scp|sftp|sqlite3|git", program)) ||
+		((shared || here) && script_starts(decision, "bundle", program)) ||
+			(shared && script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program))))
 		add(warnings, "caller-settings", "it starts ", program, ", which runs commands of the caller's own settings, with the "
-			"grant; take the capabilities from it, or use --contain");
+			"grant; take the capabilities from it, or use --user, --chdir or --contain");
 }
 
 /* With more privileges than its user's a program does not look for libraries beside itself. */

@@ -5,11 +5,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -270,6 +272,41 @@ int getresgid(gid_t *real, gid_t *effective, gid_t *saved)
 	return (int)CALL(SYS_getresgid, real, effective, saved);
 }
 
+int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	return (int)CALL(SYS_setresuid, real, effective, saved);
+}
+
+int setresgid(gid_t real, gid_t effective, gid_t saved)
+{
+	return (int)CALL(SYS_setresgid, real, effective, saved);
+}
+
+int setfsuid(uid_t uid)
+{
+	return (int)CALL(SYS_setfsuid, uid);
+}
+
+int setfsgid(gid_t gid)
+{
+	return (int)CALL(SYS_setfsgid, gid);
+}
+
+int getgroups(int room, gid_t *groups)
+{
+	return (int)CALL(SYS_getgroups, room, groups);
+}
+
+int setgroups(size_t count, const gid_t *groups)
+{
+	return (int)CALL(SYS_setgroups, count, groups);
+}
+
+int chdir(const char *path)
+{
+	return (int)CALL(SYS_chdir, path);
+}
+
 pid_t getpid(void)
 {
 	return (pid_t)CALL(SYS_getpid, 0);
@@ -302,11 +339,22 @@ int sigaddset(sigset_t *set, int number)
 	return 0;
 }
 
+int sigismember(const sigset_t *set, int number)
+{
+	return *(const unsigned long *)set >> (number - 1) & 1;
+}
+
+int sigpending(sigset_t *set)
+{
+	return (int)CALL(SYS_rt_sigpending, set, sizeof(unsigned long));
+}
+
 void (*signal(int number, void (*handler)(int)))(int)
 {
 	const uintptr_t action[] = {(uintptr_t)handler, 0, 0, 0};
+	uintptr_t before[4];
 
-	return (void (*)(int))CALL(SYS_rt_sigaction, number, action, NULL, sizeof(unsigned long));
+	return CALL(SYS_rt_sigaction, number, action, before, sizeof(unsigned long)) < 0 ? SIG_ERR : (void (*)(int))before[0];
 }
 
 int sigprocmask(int how, const sigset_t *set, sigset_t *old)

@@ -1,6 +1,13 @@
 #include "decision.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+bool decision_is_apart(const struct decision *decision, const struct start *start)
+{
+	return decision->line.user && decision->account.uid != start->uid;
+}
 
 bool decide_step(struct decision *decision, const struct start *start, enum step step, struct refusal *refusal)
 {
@@ -21,17 +28,20 @@ bool decide_step(struct decision *decision, const struct start *start, enum step
 		return line_parse(line, refusal);
 	case STEP_GRANT:
 		return grant_read(&decision->grant, script->fd, refusal);
+	case STEP_ACCOUNT:
+		return !line->user || account_find(&decision->account, line->user, refusal);
 	case STEP_FIND:
 		return interpreter_find(interpreter, line->words[0], refusal);
 	case STEP_TRUST:
 		return interpreter_trust(interpreter, line->wrapper, decision->grant, refusal);
 	case STEP_PROVEN:
 		decision->proven = proven_find(line, interpreter);
-		return proven_trust(decision->proven, line, interpreter, &script->path, refusal);
+		return proven_trust(decision->proven, line, interpreter, &script->path, decision_is_apart(decision, start), refusal);
 	case STEP_CONTAIN:
 		return !line->contain || interpreter_contains(interpreter, decision->grant, refusal);
 	case STEP_CEILING:
-		return grant_below_ceiling(decision->grant, start->permitted, line->wrapper, refusal);
+		return grant_below_ceiling(decision->grant | (line->user ? ACCOUNT_CAPABILITIES : 0), start->permitted, line->wrapper,
+			refusal);
 	case STEPS:
 		break;
 	}
@@ -87,12 +97,58 @@ static void modules_set(struct decision *decision)
 	decision->modules[sizeof name - 1 + length] = 0;
 }
 
+/* One step after the other, so that the one that is closed is named. */
+static bool reach(const struct account *account, bool (*may)(const struct account *, const char *, int), const char *path, int mode,
+	struct refusal *refusal)
+{
+	static char step[PATH_MAX]; /* not on the stack, which the caller limits */
+
+	for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
+		memcpy(step, path, (size_t)(slash - path));
+		step[slash - path] = 0;
+		if (!may(account, step, X_OK))
+			return refuse_about(refusal, ACCOUNT_REACH, step, EACCES);
+	}
+	return may(account, path, mode) || refuse_about(refusal, ACCOUNT_REACH, path, EACCES);
+}
+
+bool decision_is_reachable(const struct decision *decision, bool (*may)(const struct account *, const char *path, int mode),
+	struct refusal *refusal)
+{
+	const struct account *account = &decision->account;
+	const struct interpreter *interpreter = &decision->interpreter;
+	bool reads_all = !decision->line.contain && decision->grant & (BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH));
+
+	refusal->uid = account->uid;
+	return reach(account, may, interpreter->found, X_OK, refusal) &&
+		reach(account, may, interpreter->path.real, X_OK, refusal) &&
+		(reads_all || (reach(account, may, decision->script.path.real, R_OK, refusal) &&
+				      (may(account, ".", X_OK) || refuse_about(refusal, ACCOUNT_DIRECTORY, "", EACCES))));
+}
+
+/* NAME=, completed with a value. */
+static const char *variable_set(char *variable, const char *name, const char *value)
+{
+	strcpy(variable, name);
+	strcpy(variable + strlen(name), value);
+	return variable;
+}
+
 void decision_environment(struct decision *decision, char *const given[])
 {
+	const struct account *account = &decision->account;
+	const char *own[] = {NULL, NULL, NULL, NULL};
+
+	if (decision->line.user && *account->name) {
+		own[0] = variable_set(decision->home, "HOME=", account->home);
+		own[1] = variable_set(decision->user, "USER=", account->name);
+		own[2] = variable_set(decision->logname, "LOGNAME=", account->name);
+	}
 	modules_set(decision);
 	environment_build(decision->environment, given, &(struct environment){
 		.kept = decision->line.kept,
 		.assigned = decision->line.assigned,
+		.own = own,
 		.modules = decision->modules,
 	});
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account.h"
 #include "environment.h"
 #include "interpreter.h"
 #include "line.h"
@@ -19,6 +20,7 @@ struct start {
 	const char *line;     /* as the kernel passed it; the script's own first line decides */
 	const char *executed; /* the path that the kernel was asked to execute; "" where that is not known */
 	uint64_t permitted;   /* what the kernel gave the wrapper: the ceiling */
+	uid_t uid;            /* the caller's */
 };
 
 struct decision {
@@ -27,8 +29,10 @@ struct decision {
 	const struct proven *proven; /* the interpreter's row; NULL where it has none */
 	struct script script;
 	struct interpreter interpreter;
+	struct account account; /* where the line names one */
 	const char *environment[ENVIRONMENT_MAX];
 	char modules[sizeof "PYTHONPATH=" + PATH_MAX];
+	char home[sizeof "HOME=" + PATH_MAX], user[sizeof "USER=" + ACCOUNT_NAME_SIZE], logname[sizeof "LOGNAME=" + ACCOUNT_NAME_SIZE];
 };
 
 /* The rules, in the order in which they are applied. */
@@ -39,6 +43,7 @@ enum step {
 	STEP_WRAPPER, /* that the line names, which must be this one */
 	STEP_PARSE,
 	STEP_GRANT,
+	STEP_ACCOUNT,
 	STEP_FIND, /* the interpreter */
 	STEP_TRUST,
 	STEP_PROVEN,
@@ -57,6 +62,14 @@ bool decide(struct decision *decision, const struct start *start, struct refusal
  * arguments, NULL. There is room for as many as decision_arguments_max says. */
 void decision_arguments(char **arguments, struct decision *decision, char *const *callers, size_t count);
 size_t decision_arguments_max(const struct decision *decision, size_t count);
+
+/* Does the interpreter run as another user than the caller, whom the kernel keeps from it? */
+bool decision_is_apart(const struct decision *decision, const struct start *start);
+
+/* Can the account get at what it is to run, and be in the current directory? access(2) tells in a process of the account's; it
+ * tells of no capabilities. */
+bool decision_is_reachable(const struct decision *decision, bool (*may)(const struct account *, const char *path, int mode),
+	struct refusal *refusal);
 
 /* Builds the environment from the caller's. */
 void decision_environment(struct decision *decision, char *const given[]);

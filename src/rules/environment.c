@@ -219,6 +219,9 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 		if (!built_has(built, count, *assigned, name_length(*assigned)))
 			built[count++] = *assigned;
 	}
+	for (const char *const *own = environment->own; own && *own; own++)
+		if (!built_has(built, count, *own, name_length(*own)))
+			built[count++] = *own;
 	for (; *given && count < ENVIRONMENT_MAX - 1 - COUNT(fixed); given++) {
 		size_t length = name_length(*given);
 

@@ -10,10 +10,11 @@
 struct environment {
 	char *const *kept;     /* names */
 	char *const *assigned; /* NAME=VALUE */
+	const char *const *own; /* NAME=VALUE of the script's account; or NULL */
 	const char *modules;   /* PYTHONPATH=DIRECTORY */
 };
 
-/* Fills `built`: what the line assigns; of the caller's `given`, the names that it keeps as they are and those of the
+/* Fills `built`: what the line assigns; what is the account's; of the caller's `given`, the names that it keeps as they are and those of the
  * allow-list where their value is sane; and what keeps interpreters from loading or leaving code where the caller can
  * write. Each name once: of those assigned the last, of the caller's the first that may stay. The strings are shared. */
 void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], const struct environment *environment);

@@ -109,22 +109,45 @@ static bool word_is(const char *word, const char *one, const char *other)
 	return !strcmp(word, one) || !strcmp(word, other);
 }
 
+/* The argument of an option that is written --LONG=ARGUMENT, --LONG ARGUMENT or -S ARGUMENT; false where the word is no such
+ * option. NULL where it lacks its argument. */
+static bool option_is(const char *word, const char *brief, const char *name, char **rest, char **argument)
+{
+	size_t length = strlen(name);
+
+	if (!strncmp(word, name, length) && word[length] == '=')
+		*argument = (char *)word + length + 1;
+	else if (word_is(word, brief, name))
+		*argument = word_cut(rest, blanks);
+	else
+		return false;
+	return true;
+}
+
 /* Options of the wrapper, up to the first word that is none; NULL where there is no such word. */
 static bool options_parse(struct line *line, char **rest, char **word, struct refusal *refusal)
 {
-	while ((*word = word_cut(rest, blanks)) && **word == '-') {
-		bool joined = !strncmp(*word, "--env=", 6);
+	char *argument;
 
-		if (word_is(*word, "-c", "--contain"))
+	while ((*word = word_cut(rest, blanks)) && **word == '-') {
+		if (word_is(*word, "-c", "--contain")) {
 			line->contain = true;
-		else if (word_is(*word, "-n", "--no-new-privs"))
+		} else if (word_is(*word, "-n", "--no-new-privs")) {
 			line->no_new_privs = true;
-		else if (word_is(*word, "-U", "--unproven"))
+		} else if (word_is(*word, "-U", "--unproven")) {
 			line->unproven = true;
-		else if (!joined && !word_is(*word, "-e", "--env"))
+		} else if (option_is(*word, "-e", "--env", rest, &argument)) {
+			if (!names_keep(line, argument, refusal))
+				return false;
+		} else if (option_is(*word, "-u", "--user", rest, &argument)) {
+			line->user = argument ? argument : "";
+		} else if (option_is(*word, "-C", "--chdir", rest, &argument)) {
+			line->directory = argument;
+			if (!argument || *argument != '/')
+				return refuse(refusal, LINE_DIRECTORY);
+		} else {
 			return refuse_about(refusal, LINE_OPTION, *word, 0);
-		else if (!names_keep(line, joined ? *word + 6 : word_cut(rest, blanks), refusal))
-			return false;
+		}
 	}
 	return true;
 }
@@ -170,6 +193,7 @@ bool line_parse(struct line *line, struct refusal *refusal)
 	char *rest = strcpy(line->bytes, line->text), *word, *equal, **assigned = line->assigned;
 
 	line->contain = line->no_new_privs = line->unproven = false;
+	line->user = line->directory = NULL;
 	line->kept[0] = NULL;
 	line->count = 0;
 	if (!options_parse(line, &rest, &word, refusal) || (word && !env_skip(&rest, &word, refusal)))

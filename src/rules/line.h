@@ -18,6 +18,8 @@ struct line {
 	bool contain;
 	bool no_new_privs;
 	bool unproven;
+	const char *user;          /* of --user; NULL: the caller */
+	const char *directory;     /* of --chdir; NULL: the caller's */
 	char *kept[WORDS_MAX];     /* names of --env */
 	char *assigned[WORDS_MAX]; /* NAME=VALUE */
 	char *words[WORDS_MAX];    /* the interpreter and its arguments */

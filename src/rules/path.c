@@ -43,6 +43,8 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 	if (S_ISLNK(file->stx_mode))
 		return true;
 
+	if (reasons->mounts)
+		return true;
 	/* Before Linux 5.8 the kernel does not tell where a mount begins: it may be anywhere. */
 	if (*path->real && file->stx_attributes_mask & STATX_ATTR_MOUNT_ROOT &&
 		!(file->stx_attributes & STATX_ATTR_MOUNT_ROOT))
@@ -52,6 +54,11 @@ static bool step_look(struct path *path, const struct path_reasons *reasons, str
 	return !(fs.f_flags & ST_NOSUID) || flaw(refusal, reasons->nosuid, step);
 }
 
+static bool owner_trusted(const struct path *path, const struct path_reasons *reasons)
+{
+	return !path->file.stx_uid || path->file.stx_uid == reasons->other;
+}
+
 /* The walk goes on from the directory that it stands on. */
 static bool directory_trust(struct path *path, const struct path_reasons *reasons, struct refusal *refusal)
 {
@@ -59,7 +66,7 @@ static bool directory_trust(struct path *path, const struct path_reasons *reason
 
 	if (!S_ISDIR(path->file.stx_mode))
 		return refuse_about(refusal, reasons->step, step, ENOTDIR);
-	if (path->file.stx_uid && !flaw(refusal, *path->real ? reasons->owner : reasons->root, step))
+	if (!owner_trusted(path, reasons) && !flaw(refusal, *path->real ? reasons->owner : reasons->root, step))
 		return false;
 	if (!path_writable(path->file.stx_mode))
 		return true;
@@ -127,7 +134,7 @@ static bool link_follow(struct path *path, const char *rest, unsigned *links, co
 {
 	if (!reasons->links)
 		return refuse_about(refusal, reasons->link, path->real, 0);
-	if (path->file.stx_uid && !flaw(refusal, reasons->owner, path->real))
+	if (!owner_trusted(path, reasons) && !flaw(refusal, reasons->owner, path->real))
 		return false;
 	if (++*links > LINKS_MAX)
 		return refuse_about(refusal, reasons->step, path->real, ELOOP);

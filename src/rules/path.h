@@ -19,15 +19,17 @@ struct path {
 /* What each flaw is called in the rule that the walk is made for. */
 struct path_reasons {
 	enum reason step, link, root, owner, writable, sticky, nosuid;
-	bool links; /* are allowed */
-	bool above; /* a sticky directory is a flaw wherever it is above what the walk comes to, or above a link to it */
+	uid_t other; /* may own what is on the way, beside root */
+	bool links;  /* are allowed */
+	bool mounts; /* with nosuid are allowed */
+	bool above;  /* a sticky directory is a flaw wherever it is above what the walk comes to, or above a link to it */
 };
 
 /* Walks an absolute path from / and holds every step to these rules:
- *  - a directory is owned by uid 0 and writable by nobody else;
+ *  - a directory is owned by uid 0, or by the one other that is allowed, and writable by nobody else;
  *  - a sticky directory may be writable, since nobody can rename there what root owns, but not one that the file or a
  *    link to it lies in: what lies beside it may be read as its module or its configuration;
- *  - no mount with nosuid is crossed: owners are there what somebody else wrote into the file system;
+ *  - no mount with nosuid is crossed, unless these are allowed: owners are there what somebody else wrote into the file system;
  *  - a link, where links are allowed, is owned by uid 0, and the walk goes on through it by the same rules.
  * So nobody but root can change what the path leads to, now or later. What it leads to is for the caller to judge. */
 bool path_walk(struct path *path, const char *absolute, const struct path_reasons *reasons, struct refusal *refusal);

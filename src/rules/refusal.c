@@ -17,6 +17,7 @@ static void expand(struct text *text, const char *words, const struct refusal *r
 		case 'p': add(text, script); break;
 		case 'w': add(text, wrapper); break;
 		case 'e': text_add_error(text, refusal->error); break;
+		case 'u': text_add_number(text, refusal->uid); break;
 		case 'g': text_add_capabilities(text, refusal->capabilities); break;
 		default: text_add(text, (const char[]){'%', *words, 0});
 		}
@@ -30,6 +31,7 @@ const char rule_names[RULES][12] = {
 	[RULE_EXECUTE] = "execute",
 	[RULE_LINE] = "line",
 	[RULE_GRANT] = "grant",
+	[RULE_ACCOUNT] = "account",
 	[RULE_INTERPRETER] = "interpreter",
 	[RULE_PROVEN] = "proven",
 	[RULE_CONTAIN] = "contain",

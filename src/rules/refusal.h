@@ -16,6 +16,7 @@ enum rule {
 	RULE_EXECUTE,
 	RULE_LINE,
 	RULE_GRANT,
+	RULE_ACCOUNT,
 	RULE_INTERPRETER,
 	RULE_PROVEN,
 	RULE_CONTAIN,
@@ -37,6 +38,7 @@ struct refusal {
 	enum reason reason;
 	int error;             /* errno, where the kernel said no */
 	uint64_t capabilities; /* the ones that it is about */
+	unsigned uid;          /* the account's that it is about */
 	char object[PATH_MAX]; /* the file or word that it is about */
 
 	/* Where a program collects flaws; in the wrapper there is no room. */

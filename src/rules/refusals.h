@@ -1,7 +1,7 @@
 /* Every refusal, listed once: its name, rule, exit code, reason and fix. The exit code is 125; 126 where the interpreter
  * can't be executed, 127 where it is not found. capwrap.1 lists the same, and a test holds the two together.
- * %o stands for the file or word that it is about, %e for errno in words, %g for the capabilities, %p for the script,
- * %w for the wrapper. */
+ * %o stands for the file or word that it is about, %e for errno in words, %g for the capabilities, %u for the account's
+ * user id, %p for the script, %w for the wrapper. */
 
 /* What grants a script again that was changed; and what moves it to where nobody else can write. */
 #define REGRANT "setcap cap_NAME=i %p"
@@ -105,13 +105,16 @@ REFUSAL(LINE_DIFFERS, RULE_LINE, 125,
 	"run the script itself: %p")
 REFUSAL(LINE_OPTION, RULE_LINE, 125,
 	"its first line has the unknown option %o",
-	"use --env, --contain, --no-new-privs or --unproven, and put options of the interpreter behind its name")
+	"use the options of capwrap(1), and put options of the interpreter behind its name")
 REFUSAL(LINE_ENV_NAME, RULE_LINE, 125,
 	"--env in its first line is not followed by names, joined by commas",
 	"put --env NAME or --env NAME,NAME there")
 REFUSAL(LINE_ENV_LOADER, RULE_LINE, 125,
 	"--env in its first line names %o, which steers the loader or the C library",
 	"remove it from --env")
+REFUSAL(LINE_DIRECTORY, RULE_LINE, 125,
+	"--chdir in its first line is not followed by an absolute path",
+	"put --chdir /DIRECTORY there")
 REFUSAL(LINE_ENV_OPTION, RULE_LINE, 125,
 	"env in its first line has %o, which is not done here",
 	"put no more than -S, NAME=VALUE and the interpreter behind env; --env NAME before it keeps a variable")
@@ -148,6 +151,48 @@ REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
 REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
 	"it has permitted capabilities that are not inheritable: use =i",
 	"setcap %g=i %p")
+REFUSAL(ACCOUNT_WORD, RULE_ACCOUNT, 125,
+	"--user in its first line is not followed by NAME, UID or UID:GID",
+	"put the name of an account behind --user")
+REFUSAL(ACCOUNT_RANGE, RULE_ACCOUNT, 125,
+	"account: %o is out of the range of user and group ids",
+	"put UID or UID:GID behind --user, each from 1 to 4294967294")
+REFUSAL(ACCOUNT_UNKNOWN, RULE_ACCOUNT, 125,
+	"account: /etc/passwd has no %o",
+	"make it with useradd --system, or put another behind --user; other sources than that file are not asked")
+REFUSAL(ACCOUNT_BROKEN, RULE_ACCOUNT, 125,
+	"account: the line of %o in /etc/passwd is broken",
+	"pwck -r")
+REFUSAL(ACCOUNT_ROOT, RULE_ACCOUNT, 125,
+	"account: %o is root",
+	"put an account of its own behind --user, or leave --user out")
+REFUSAL(ACCOUNT_GROUP, RULE_ACCOUNT, 125,
+	"account: %o has root's group, without being an account with that group",
+	"put another group, or the name of the account, behind --user")
+REFUSAL(ACCOUNT_GROUPS, RULE_ACCOUNT, 125,
+	"account: %o is in more than 1024 groups",
+	"put an account with fewer groups behind --user")
+REFUSAL(ACCOUNT_STEP, RULE_ACCOUNT, 125,
+	"account: %o: %e",
+	"namei -l %o")
+REFUSAL(ACCOUNT_OWNER, RULE_ACCOUNT, 125,
+	"account: %o is not owned by root",
+	"chown root: %o")
+REFUSAL(ACCOUNT_WRITABLE, RULE_ACCOUNT, 125,
+	"account: %o is writable by group or others",
+	"chmod go-w %o")
+REFUSAL(ACCOUNT_NOSUID, RULE_ACCOUNT, 125,
+	"account: %o is mounted nosuid",
+	"mount -o remount,suid %o")
+REFUSAL(ACCOUNT_HOME, RULE_ACCOUNT, 125,
+	"account: its home is in the hands of others, at %o",
+	"give it one that only it can write to, or one that is not there: usermod -d /nonexistent NAME")
+REFUSAL(ACCOUNT_REACH, RULE_ACCOUNT, 125,
+	"account: the user id %u has no access to %o",
+	"setfacl -m u:%u:rX %o")
+REFUSAL(ACCOUNT_DIRECTORY, RULE_ACCOUNT, 125,
+	"account: the user id %u may not be in the current directory",
+	"put --chdir / before the interpreter in its first line, or start it from elsewhere")
 REFUSAL(INTERPRETER_RELATIVE, RULE_INTERPRETER, 125,
 	"%o is neither a bare name nor an absolute path",
 	"put its absolute path into the first line")
@@ -238,6 +283,15 @@ REFUSAL(EFFECT_CORE, RULE_EFFECT, 125,
 REFUSAL(EFFECT_NOROOT, RULE_EFFECT, 125,
 	"root's run can't be narrowed: %e",
 	"run it with cap_setpcap, or as another user")
+REFUSAL(EFFECT_ACCOUNT, RULE_EFFECT, 125,
+	"its account's user and group ids can't be taken: %e",
+	"cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups")
+REFUSAL(EFFECT_IDS, RULE_EFFECT, 125,
+	"the user and group ids are not what they were set to",
+	"allow setgroups, setresgid and setresuid in the seccomp filter")
+REFUSAL(EFFECT_DIRECTORY, RULE_EFFECT, 125,
+	"%o, which --chdir names, can't be entered: %e",
+	"namei -l %o")
 REFUSAL(EFFECT_NO_NEW_PRIVS, RULE_EFFECT, 125,
 	"no_new_privs can't be set: %e",
 	"allow prctl in the seccomp filter")

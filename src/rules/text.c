@@ -169,6 +169,7 @@ void text_add_error(struct text *text, int error)
 		{ENFILE, "too many open files"},
 		{EMFILE, "too many open files"},
 		{ETXTBSY, "open for writing"},
+		{EFBIG, "too large"},
 		{ENAMETOOLONG, "name too long"},
 		{ELOOP, "too many links"},
 	};

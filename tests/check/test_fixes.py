@@ -30,6 +30,7 @@ WORDS = {
     "LINE_OPTION": "what its first line should be, its author knows",
     "LINE_ENV_NAME": "the same",
     "LINE_ENV_LOADER": "the same",
+    "LINE_DIRECTORY": "the same",
     "LINE_ENV_OPTION": "the same",
     "LINE_ENV_QUOTES": "the same",
     "LINE_VARIABLE_NAME": "the same",
@@ -47,7 +48,15 @@ WORDS = {
     "INTERPRETER_SETID": "the same; a system program is not changed",
     "INTERPRETER_PROGRAM": "the same",
     "INTERPRETER_CAPABILITIES": "the same; a system program is not changed",
-    "PROVEN_NEVER": "the same",
+    "ACCOUNT_WORD": "what its first line should be, its author knows",
+    "ACCOUNT_RANGE": "the same",
+    "ACCOUNT_ROOT": "the same",
+    "ACCOUNT_GROUP": "the same",
+    "ACCOUNT_GROUPS": "the same",
+    "ACCOUNT_UNKNOWN": "the same, or an account is missing",
+    "ACCOUNT_HOME": "where an account has its home, the administrator knows",
+    "ACCOUNT_DIRECTORY": "the same, or the caller has to be elsewhere",
+    "PROVEN_NEVER": "what its first line should be, its author knows",
     "PROVEN_UNKNOWN": "the same",
     "PROVEN_NEEDS": "what its first line should be, its author knows",
     "PROVEN_OPTION": "the same",
@@ -60,6 +69,7 @@ WORDS = {
     "EFFECT_CORE": "a filter forbids it",
     "EFFECT_NOROOT": "the bounding set forbids it",
     "EFFECT_NO_NEW_PRIVS": "a filter forbids it",
+    "EFFECT_IDS": "the same",
     "EFFECT_SIGNALS": "the same",
     "EFFECT_LENGTH": "the caller passes too much",
     "EFFECT_MEMORY": "the limit is the caller's",
@@ -68,10 +78,11 @@ WORDS = {
 
 # Commands that show what is to be known, and change nothing.
 SHOWS = {"PATH_RESOLVE", "PATH_STEP", "EXECUTE_BUSY", "EXECUTE_ERROR", "LINE_READ", "LINE_CONTROL", "INTERPRETER_STEP",
-         "INTERPRETER_DENIED", "INTERPRETER_EXEC", "CEILING_NARROW", "EFFECT_SETS", "EFFECT_DIFFER"}
+         "INTERPRETER_DENIED", "INTERPRETER_EXEC", "CEILING_NARROW", "EFFECT_SETS", "EFFECT_DIFFER", "ACCOUNT_STEP", "ACCOUNT_BROKEN",
+         "EFFECT_ACCOUNT", "EFFECT_DIRECTORY"}
 
 # Commands for the machine as a whole, which the rules' own tests paste, in namespaces.
-ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF"}
+ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF", "ACCOUNT_OWNER", "ACCOUNT_WRITABLE", "ACCOUNT_NOSUID", "ACCOUNT_REACH"}
 
 
 def script(world: World, line: str | bytes = "python3", name: str = "tools/it's a job", **more) -> Path:

@@ -21,10 +21,10 @@ def test_manual_is_clean(page):
 
 def test_manual_lists_every_refusal(refusals):
     """Rules in their order, and under each its reasons and fixes, and nothing else."""
-    words = {"%o": "FILE", "%e": "ERROR", "%g": "CAPABILITIES", "%p": "SCRIPT", "%w": "CAPWRAP"}
+    words = {"%o": "FILE", "%e": "ERROR", "%g": "CAPABILITIES", "%u": "UID", "%p": "SCRIPT", "%w": "CAPWRAP"}
 
     def spelt(text: str) -> str:
-        return re.sub("%[oegpw]", lambda hole: words[hole[0]], text)
+        return re.sub("%[oegupw]", lambda hole: words[hole[0]], text)
 
     expected, rule = [], None
     for row in refusals.values():
@@ -43,9 +43,9 @@ def test_manual_lists_every_interpreter():
     table = subprocess.run([BUILD / "tests/unit/interpreters"], capture_output=True, text=True, check=True).stdout
     listed = " ".join(section(rendered(SOURCE / "man/capwrap.1"), "INTERPRETERS").split())
     for row in table.splitlines():
-        names, _, applet, options, last, needs, added, after, *_ = row.split("\t")
+        names, _, applet, options, last, needs, closes, added, after, *_ = row.split("\t")
         letters, *words = options.split()
-        wanted = [names.split()[0].rstrip("#"), applet, letters.rstrip("-"), *words, *needs.replace("|", " ").split(),
+        wanted = [names.split()[0].rstrip("#"), applet, letters.rstrip("-"), *words, *f"{needs} {closes}".replace("|", " ").split(),
                   f"-{last}" if last else "", added, after]
         at = 0
         for word in wanted:

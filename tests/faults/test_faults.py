@@ -21,12 +21,14 @@ ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "KEPT": "a b", "PYTHONPATH": "/tm
 ERRORS = {
     "capget": "EPERM ENOSYS",
     "capset": "EPERM ENOSYS",
+    "chdir": "EACCES ENOENT ENOTDIR",
     "close": "EIO EINTR",
     "execve": "EACCES ENOMEM E2BIG ENOENT ETXTBSY EAGAIN",
     "execveat": "EACCES EINVAL ENOSYS ETXTBSY ENOMEM EPERM",
     "faccessat": "EACCES ENOENT EIO",
     "fgetxattr": "ENODATA EOPNOTSUPP EPERM EIO ERANGE ENOMEM",
     "fstatfs": "EIO ENOSYS",
+    "getgroups": "EINVAL ENOSYS",
     "getresgid": "EPERM ENOSYS",
     "getresuid": "EPERM ENOSYS",
     "getxattr": "EACCES EPERM EIO ERANGE ENOMEM",
@@ -38,8 +40,15 @@ ERRORS = {
     "read": "EIO EINTR",
     "readlinkat": "EACCES ENOENT EIO ENOMEM ENAMETOOLONG",
     "rt_sigaction": "EINVAL ENOSYS",
+    "rt_sigpending": "EINVAL ENOSYS",
     "rt_sigprocmask": "EINVAL ENOSYS",
     "sendmsg": "EAGAIN ECONNREFUSED ENOENT EACCES ENOBUFS EPERM",
+    "setfsgid": "ENOSYS",
+    "setfsuid": "ENOSYS",
+    "setgroups": "EPERM ENOMEM",
+    "setitimer": "EINVAL ENOSYS",
+    "setresgid": "EPERM ENOSYS",
+    "setresuid": "EPERM EAGAIN ENOSYS",
     "socket": "EMFILE EACCES EAFNOSUPPORT ENOMEM EPERM",
     "statfs": "EIO EACCES ENOSYS",
     "statx": "EACCES ENOENT ENOMEM EIO ENOSYS",
@@ -75,6 +84,8 @@ STATES = {
     "link to an interpreter": State("link"),
     "link to a script": State("link-to-status", refused=True),
     "called by a link": State(by_link=True),
+    "account": State(options="--user backup --chdir /"),
+    "root's account": State(options="--user 34:34", uid=0),
     "refused for its ceiling": State(ceiling="cap_kill=p", refused=True),
     "refused for its interpreter": State(capabilities=f"{CAPS}=p", refused=True),
     "refused for what its interpreter starts": State("starts-evil", refused=True),
@@ -181,10 +192,12 @@ def test_every_call_fails_in_turn(world, name):
 
 
 @pytest.mark.parametrize(("name", "call", "reason"), [
-    ("ambient", "capset", "EFFECT_SETS"), ("ambient", "prctl", "EFFECT_DIFFER"), ("contained", "capset", "EFFECT_DIFFER"),
+    ("account", "setresuid", "EFFECT_IDS"), ("account", "setresgid", "EFFECT_IDS"),
+    ("root's account", "setresuid", "EFFECT_IDS"), ("ambient", "capset", "EFFECT_SETS"),
+    ("ambient", "prctl", "EFFECT_DIFFER"), ("contained", "capset", "EFFECT_DIFFER"),
 ])
-def test_sets_that_do_not_take(world, refused, name, call, reason):
-    """A call that says that it succeeded, and did nothing: the sets are read back."""
+def test_what_does_not_take(world, refused, name, call, reason):
+    """A call that says that it succeeded, and did nothing: ids and sets are read back."""
     disturbed = Disturbed(world, STATES[name])
     assert undisturbed(disturbed, STATES[name])
     ordinals = disturbed.calls()[call]
