@@ -185,7 +185,7 @@ def test_account_files_without_them(world, accounts, refused):
 @pytest.mark.parametrize(("kind", "trusted"), [
     ("its own", True), ("root's", True), ("of others", False), ("for others to write", False), ("not there", True),
     ("not there in a sticky directory", False), ("in a directory of others", False), ("in a directory of its own", True),
-    ("a device", True), ("by a link", True), ("by a link of others", False), ("closed", True), ("sticky", False),
+    ("a device", True), ("by a link", True), ("by a link of others", False), ("closed", True), ("sticky", False), ("further below a sticky directory", False),
 ])
 def test_account_home(world, accounts, refused, kind, trusted):
     """Whoever can write there steers what the script starts: R and node, that read code from HOME."""
@@ -200,6 +200,9 @@ def test_account_home(world, accounts, refused, kind, trusted):
         world.folder("home/acct", 0o777, uid=ACCOUNT)
     elif kind == "not there in a sticky directory":
         world.folder("home", 0o1777)
+    elif kind == "further below a sticky directory":
+        world.folder("home", 0o1777)
+        home = home / "not/there"
     elif kind == "in a directory of others":
         world.folder("home", uid=USER)
         world.folder("home/acct", uid=ACCOUNT)
