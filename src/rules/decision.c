@@ -120,8 +120,9 @@ bool decision_is_reachable(const struct decision *decision, bool (*may)(const st
 	bool reads_all = !decision->line.contain && decision->grant & (BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH));
 
 	refusal->uid = account->uid;
-	return reach(account, may, interpreter->found, X_OK, refusal) &&
-		reach(account, may, interpreter->path.real, X_OK, refusal) &&
+	/* What a link leads to first: a link is not what is closed. */
+	return reach(account, may, interpreter->path.real, X_OK, refusal) &&
+		reach(account, may, interpreter->found, X_OK, refusal) &&
 		(reads_all || (reach(account, may, decision->script.path.real, R_OK, refusal) &&
 				      (may(account, ".", X_OK) || refuse_about(refusal, ACCOUNT_DIRECTORY, "", EACCES))));
 }

@@ -256,7 +256,8 @@ def test_account_ceiling(world, accounts, refused):
     genuine(accounts.run(script))
 
 
-REACHED = ("script", "directory", "interpreter", "directory of the interpreter", "directory of a link to it")
+REACHED = ("script", "directory", "interpreter", "directory of the interpreter", "directory of a link to it",
+           "directory that a link leads to")
 
 
 @pytest.mark.parametrize("what", REACHED)
@@ -267,7 +268,7 @@ def test_account_reach(world, accounts, refused, what):
     (world.top / "venv/python3").symlink_to(tool)
     word = world.top / "venv/python3" if "link" in what else tool
     script = world.script("app/job", f"--user acct {word}", GENUINE)
-    closed = dict(zip(REACHED, (script, folder, tool, tool.parent, word.parent), strict=True))[what]
+    closed = dict(zip(REACHED, (script, folder, tool, tool.parent, word.parent, tool.parent), strict=True))[what]
     os.chown(closed, 0, USER)
     closed.chmod(0o750)
     if closed == script:
