@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -77,6 +78,13 @@ static bool signals_forget(void)
 	return true;
 }
 
+/* Else the account's would be the caller's keys, and the other way round. Where the kernel has none, or a filter lets nobody ask for
+ * them, there is nothing to part. */
+static bool keyring_take(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS || errno == EPERM;
+}
+
 bool become(const struct account *account, uint64_t permitted, struct refusal *refusal)
 {
 	if (!sets_set(&(struct sets){.permitted = permitted, .effective = ACCOUNT_CAPABILITIES}))
@@ -89,5 +97,7 @@ bool become(const struct account *account, uint64_t permitted, struct refusal *r
 		return refuse(refusal, EFFECT_SETS);
 	if (!ids_are(account))
 		return refuse(refusal, EFFECT_IDS);
+	if (!keyring_take())
+		return refuse(refusal, EFFECT_KEYRING);
 	return signals_forget() || refuse(refusal, EFFECT_SIGNALS);
 }

@@ -8,8 +8,8 @@
 #include "account.h"
 #include "refusal.h"
 
-/* From here on this is that account's process: its ids and groups, read back, and nothing that the caller sent before or has set
- * a timer for. Takes two of the capabilities that are permitted; afterwards none is effective. */
+/* From here on this is that account's process: its ids and groups, read back, a session keyring of its own, and
+ * nothing that the caller sent before or has set a timer for. Takes two of the capabilities that are permitted; afterwards none is effective. */
 bool become(const struct account *account, uint64_t permitted, struct refusal *refusal);
 
 #endif

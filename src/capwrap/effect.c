@@ -118,8 +118,9 @@ bool effect_run(struct decision *decision, const struct call *call, struct refus
 	/* 2. What the script makes, nobody else writes to. */
 	umask(umask(S_IRWXO) | S_IWGRP | S_IWOTH);
 
-	/* 3. What asks for capabilities that the script does not get; then no more than the grant. */
-	if (!limits_take(decision, call, refusal) || (decision->line.user && !become(&decision->account, call->start.permitted, refusal)) ||
+	/* 3. The account, whose limits the caller can't change; what asks for capabilities that the script does not get; then no more
+	 * than the grant. */
+	if ((decision->line.user && !become(&decision->account, call->start.permitted, refusal)) || !limits_take(decision, call, refusal) ||
 		!grant_take(decision, refusal) || !signals_take(decision, refusal))
 		return false;
 

@@ -121,22 +121,51 @@ static bool may_by_mode(const struct account *account, const char *path, int mod
 	return ((st.st_uid == account->uid ? st.st_mode >> 6 : member ? st.st_mode >> 3 : st.st_mode) & (mode_t)mode) == (mode_t)mode;
 }
 
-/* As the account, where root asks, and in the directory of --chdir. */
+/* Becomes the account, which root can, unless it has lost what that takes. */
+static bool account_try(const struct account *account)
+{
+	struct sets sets;
+
+	return sets_get(&sets) && sets_set(&(struct sets){.permitted = sets.permitted, .effective = sets.permitted}) &&
+		!setgroups(account->count, account->groups) && !setresgid(account->gid, account->gid, account->gid) &&
+		!setresuid(account->uid, account->uid, account->uid);
+}
+
+/* The directory of --chdir, a step after the other. */
+static bool directory_reach(const struct decision *decision, bool (*may)(const struct account *, const char *, int),
+	struct refusal *refusal)
+{
+	char step[LINE_SIZE + 1];
+	const char *directory = decision->line.directory;
+	struct stat st;
+
+	for (const char *slash = directory; slash; slash = strchr(slash + 1, '/')) {
+		const char *end = strchr(slash + 1, '/');
+
+		snprintf(step, sizeof step, "%.*s", (int)(end ? end - directory : (long)strlen(directory)), directory);
+		if (stat(step, &st) < 0)
+			return errno == EACCES || refuse_about(refusal, EFFECT_DIRECTORY, directory, errno);
+		if (!S_ISDIR(st.st_mode))
+			return refuse_about(refusal, EFFECT_DIRECTORY, directory, ENOTDIR);
+		if (!may(&decision->account, step, X_OK))
+			return refuse_about(refusal, EFFECT_DIRECTORY, directory, EACCES);
+	}
+	return true;
+}
+
+/* As the account, where it can be tried; else by what modes say. */
 static bool place_try(const struct decision *decision, struct refusal *refusal)
 {
 	const struct line *line = &decision->line;
-	const struct account *account = &decision->account;
-	uid_t uid = account->uid;
-	gid_t gid = account->gid;
-	bool is_account = line->user && !getuid();
 	struct sets sets = {.permitted = 0};
+	bool may_become = sets_get(&sets) && !(ACCOUNT_CAPABILITIES & ~sets.permitted), is_account = false;
 
-	if (is_account && (!sets_get(&sets) || !sets_set(&(struct sets){.permitted = sets.permitted, .effective = sets.permitted}) ||
-				  setgroups(account->count, account->groups) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
+	if (line->user && may_become && !(is_account = account_try(&decision->account)))
 		return refuse_about(refusal, EFFECT_ACCOUNT, "", errno);
-	if (line->directory && chdir(line->directory) < 0)
-		return (errno == EACCES && line->user && !is_account) ||
-			refuse_about(refusal, EFFECT_DIRECTORY, line->directory, errno);
+	if (line->directory && (is_account || !line->user) && chdir(line->directory) < 0)
+		return refuse_about(refusal, EFFECT_DIRECTORY, line->directory, errno);
+	if (line->directory && line->user && !is_account && !directory_reach(decision, may_by_mode, refusal))
+		return false;
 	return !line->user || decision_is_reachable(decision, is_account ? may_access : may_by_mode, refusal);
 }
 
@@ -173,6 +202,9 @@ static bool effect_foretell(const struct start *start, const struct decision *de
 
 	if (!getuid() && !decision->line.user && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
 		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
+	/* Nothing would keep root's sets through the change of user. */
+	if (!getuid() && decision->line.user && bits & SECBIT_KEEP_CAPS_LOCKED && !(bits & (SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP)))
+		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
 	if (!decision->line.contain && bits & SECBIT_NO_CAP_AMBIENT_RAISE)
 		return refuse_about(refusal, EFFECT_SETS, "", EPERM);
 	if ((decision->line.user || decision->line.directory) && !place_foretell(decision, refusal))
@@ -256,9 +288,9 @@ static void judge(struct verdict *verdict, const char *path)
 
 /* The same as a user that has no rights, but is in the script's group where just that may run it: in a process of its own.
  * What it finds is in memory that both have. */
-static struct verdict *judge_for_others(const char *path)
+static struct verdict *judge_for_others(const char *path, const struct decision *decision)
 {
-	const uid_t nobody = 65534;
+	const uid_t nobody = decision->line.user && decision->account.uid == 65534 ? 65533 : 65534;
 	struct stat st;
 	bool of_group = !stat(path, &st) && (st.st_mode & 05) != 05 && (st.st_mode & 050) == 050;
 	gid_t group = of_group ? st.st_gid : nobody;
@@ -330,7 +362,7 @@ void foretell(struct report *report, const char *path)
 	}
 	judge(report->verdict, path);
 	if (!getuid())
-		report->others = judge_for_others(path);
+		report->others = judge_for_others(path, &report->verdict->decision);
 	decision = &report->verdict->decision;
 	report->named = *decision->line.wrapper == '/' && strcmp(strrchr(decision->line.wrapper, '/') + 1, WRAPPER_NAME) == 0;
 	if (decision->script.fd >= 0)

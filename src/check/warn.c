@@ -102,6 +102,8 @@ static bool is_plain_data(const char *name)
 static void warn_environment(struct warnings *warnings, const struct decision *decision)
 {
 	for (char *const *name = decision->line.kept; *name; name++) {
+		if (!strcmp(*name, "HOME") && decision->line.user)
+			continue;
 		if (!strcmp(*name, "HOME"))
 			add(warnings, "env-home", "--env ", *name,
 				": interpreters read settings and code from the caller's home");

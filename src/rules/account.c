@@ -106,6 +106,9 @@ bool account_in_passwd(struct account *account, const char *word, const char *by
 			field[NAME].length && field[NAME].length < sizeof account->name && field[HOME].length &&
 			*field[HOME].bytes == '/' && field[HOME].length < sizeof account->home;
 
+		/* Comments, and what other sources would add. */
+		if (line.length && strchr("#+-", *line.bytes))
+			continue;
 		if (*account->name ? !field_is(field_cut(&line, ':'), account->name) : !whole || uid != account->uid)
 			continue;
 		if (!whole)
@@ -217,7 +220,10 @@ static bool home_trust(const struct account *account, struct refusal *refusal)
 			flaw(refusal, ACCOUNT_HOME, path.real);
 	if (refusal->reason != ACCOUNT_STEP || (refusal->error != ENOENT && refusal->error != EACCES))
 		return false;
-	/* What is not there could be made in a directory that is everybody's; where the caller can't look, it can't write. */
+	/* Where the caller can't look, nobody else may be able to write. */
+	if (refusal->error == EACCES && path.file.stx_mode & (S_IXGRP | S_IXOTH))
+		return flaw(refusal, ACCOUNT_HOME, account->home);
+	/* What is not there could be made in a directory that is everybody's. */
 	slash = strrchr(path.real, '/');
 	if (path.loose && slash && path.loose == (slash == path.real ? 1 : (size_t)(slash - path.real)))
 		return flaw(refusal, ACCOUNT_HOME, account->home);

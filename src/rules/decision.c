@@ -4,11 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-bool decision_is_apart(const struct decision *decision, const struct start *start)
-{
-	return decision->line.user && decision->account.uid != start->uid;
-}
-
 bool decide_step(struct decision *decision, const struct start *start, enum step step, struct refusal *refusal)
 {
 	struct line *line = &decision->line;
@@ -36,7 +31,7 @@ bool decide_step(struct decision *decision, const struct start *start, enum step
 		return interpreter_trust(interpreter, line->wrapper, decision->grant, refusal);
 	case STEP_PROVEN:
 		decision->proven = proven_find(line, interpreter);
-		return proven_trust(decision->proven, line, interpreter, &script->path, decision_is_apart(decision, start), refusal);
+		return proven_trust(decision->proven, line, interpreter, &script->path, refusal);
 	case STEP_CONTAIN:
 		return !line->contain || interpreter_contains(interpreter, decision->grant, refusal);
 	case STEP_CEILING:
@@ -107,9 +102,9 @@ static bool reach(const struct account *account, bool (*may)(const struct accoun
 		memcpy(step, path, (size_t)(slash - path));
 		step[slash - path] = 0;
 		if (!may(account, step, X_OK))
-			return refuse_about(refusal, ACCOUNT_REACH, step, EACCES);
+			return refuse_about(refusal, ACCOUNT_EXECUTE, step, EACCES);
 	}
-	return may(account, path, mode) || refuse_about(refusal, ACCOUNT_REACH, path, EACCES);
+	return may(account, path, mode) || refuse_about(refusal, mode == X_OK ? ACCOUNT_EXECUTE : ACCOUNT_READ, path, EACCES);
 }
 
 bool decision_is_reachable(const struct decision *decision, bool (*may)(const struct account *, const char *path, int mode),
@@ -124,7 +119,8 @@ bool decision_is_reachable(const struct decision *decision, bool (*may)(const st
 	return reach(account, may, interpreter->path.real, X_OK, refusal) &&
 		reach(account, may, interpreter->found, X_OK, refusal) &&
 		(reads_all || (reach(account, may, decision->script.path.real, R_OK, refusal) &&
-				      (may(account, ".", X_OK) || refuse_about(refusal, ACCOUNT_DIRECTORY, "", EACCES))));
+				      (decision->line.directory || may(account, ".", X_OK) ||
+					      refuse_about(refusal, ACCOUNT_DIRECTORY, "", EACCES))));
 }
 
 /* NAME=, completed with a value. */
@@ -140,10 +136,13 @@ void decision_environment(struct decision *decision, char *const given[])
 	const struct account *account = &decision->account;
 	const char *own[] = {NULL, NULL, NULL, NULL};
 
-	if (decision->line.user && *account->name) {
-		own[0] = variable_set(decision->home, "HOME=", account->home);
-		own[1] = variable_set(decision->user, "USER=", account->name);
-		own[2] = variable_set(decision->logname, "LOGNAME=", account->name);
+	/* Of UID:GID no more is known. */
+	if (decision->line.user) {
+		const char *name = *account->name ? account->name : decision->line.user;
+
+		own[0] = variable_set(decision->home, "HOME=", *account->home ? account->home : "/dev/null");
+		own[1] = variable_set(decision->user, "USER=", name);
+		own[2] = variable_set(decision->logname, "LOGNAME=", name);
 	}
 	modules_set(decision);
 	environment_build(decision->environment, given, &(struct environment){

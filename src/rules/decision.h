@@ -63,10 +63,7 @@ bool decide(struct decision *decision, const struct start *start, struct refusal
 void decision_arguments(char **arguments, struct decision *decision, char *const *callers, size_t count);
 size_t decision_arguments_max(const struct decision *decision, size_t count);
 
-/* Does the interpreter run as another user than the caller, whom the kernel keeps from it? */
-bool decision_is_apart(const struct decision *decision, const struct start *start);
-
-/* Can the account get at what it is to run, and be in the current directory? access(2) tells in a process of the account's; it
+/* Can the account get at what it is to run, and be in the current directory, unless the line names another? access(2) tells in a process of the account's; it
  * tells of no capabilities. */
 bool decision_is_reachable(const struct decision *decision, bool (*may)(const struct account *, const char *path, int mode),
 	struct refusal *refusal);

@@ -7,8 +7,8 @@
 #include "sets.h"
 
 static const struct proven table[] = {
-#define INTERPRETER(names, files, applet, options, last, needs, closes, after, blocked, above, rereads, ...) \
-	{names, files, applet, options, last, needs, closes, {__VA_ARGS__}, after, blocked, above, rereads},
+#define INTERPRETER(names, files, applet, options, last, needs, after, blocked, above, rereads, ...) \
+	{names, files, applet, options, last, needs, {__VA_ARGS__}, after, blocked, above, rereads},
 #include "interpreters.h"
 #undef INTERPRETER
 };
@@ -129,10 +129,9 @@ static bool line_has(const struct proven *row, const struct line *line, const ch
 	return false;
 }
 
-/* Has it a word of each in the list? */
-static bool line_has_all(const struct proven *row, const struct line *line, const char *list, struct refusal *refusal)
+static bool needs_trust(const struct proven *row, const struct line *line, struct refusal *refusal)
 {
-	const char *words;
+	const char *list = row->needs, *words, *last = line->words[line->count - 1];
 	size_t length;
 
 	while ((words = list_next(&list, &length))) {
@@ -143,15 +142,6 @@ static bool line_has_all(const struct proven *row, const struct line *line, cons
 		memcpy(object, words, length);
 		return refuse_about(refusal, PROVEN_NEEDS, object, 0);
 	}
-	return true;
-}
-
-static bool needs_trust(const struct proven *row, const struct line *line, bool apart, struct refusal *refusal)
-{
-	const char *last = line->words[line->count - 1];
-
-	if (!line_has_all(row, line, row->needs, refusal) || (!apart && !line_has_all(row, line, row->closes, refusal)))
-		return false;
 	if (*row->last && (*last != '-' || last[1] == '-' || last[strlen(last) - 1] != *row->last))
 		return refuse_about(refusal, PROVEN_NEEDS, (const char[]){'-', *row->last, 0}, 0);
 	return true;
@@ -189,7 +179,7 @@ static bool first_line_trust(const struct proven *row, const struct line *line, 
 }
 
 bool proven_trust(const struct proven *proven, const struct line *line, const struct interpreter *interpreter,
-	const struct path *script, bool apart, struct refusal *refusal)
+	const struct path *script, struct refusal *refusal)
 {
 	static const char never[] = "env make gmake bmake R";
 	const char *found = interpreter->found, *real = interpreter->path.real;
@@ -200,7 +190,7 @@ bool proven_trust(const struct proven *proven, const struct line *line, const st
 		return true;
 	if (!proven)
 		return refuse_about(refusal, PROVEN_UNKNOWN, real, 0);
-	if (!needs_trust(proven, line, apart, refusal) || !options_trust(proven, line, refusal) ||
+	if (!needs_trust(proven, line, refusal) || !options_trust(proven, line, refusal) ||
 		(proven->rereads && !first_line_trust(proven, line, refusal)))
 		return false;
 	if (proven->above && script->loose) {

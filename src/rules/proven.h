@@ -20,7 +20,6 @@ struct proven {
 	char options[416]; /* that the line may have, see below */
 	char last[2];      /* the letter of the option that takes the script, which must be the last word's last */
 	char needs[72];    /* words that the line must have; one of those with a | between */
-	char closes[72];   /* the same, where the caller may send it signals: they close what those open */
 	char added[ADDED_MAX][36]; /* words that the wrapper puts behind its name */
 	char after[3];     /* the word behind the script, which ends the options */
 	uint64_t blocked;  /* signals that it would answer with what it knows, as bits */
@@ -34,10 +33,10 @@ struct proven {
 /* The row of an interpreter, as it was found and as it really is; NULL where there is none. */
 const struct proven *proven_find(const struct line *line, const struct interpreter *interpreter);
 
-/* `apart`: it runs as another user than the caller. Is it there, and asked for nothing else than the row has? With --unproven that is the line's own affair, but for what
+/* Is it there, and asked for nothing else than the row has? With --unproven that is the line's own affair, but for what
  * runs the caller's arguments as code. */
 bool proven_trust(const struct proven *proven, const struct line *line, const struct interpreter *interpreter,
-	const struct path *script, bool apart, struct refusal *refusal);
+	const struct path *script, struct refusal *refusal);
 
 /* The row with that number, for the tests that prove it; NULL behind the last. */
 const struct proven *proven_row(size_t number);

@@ -187,9 +187,12 @@ REFUSAL(ACCOUNT_NOSUID, RULE_ACCOUNT, 125,
 REFUSAL(ACCOUNT_HOME, RULE_ACCOUNT, 125,
 	"account: its home is in the hands of others, at %o",
 	"give it one that only it can write to, or one that is not there: usermod -d /nonexistent NAME")
-REFUSAL(ACCOUNT_REACH, RULE_ACCOUNT, 125,
-	"account: the user id %u has no access to %o",
-	"setfacl -m u:%u:rX %o")
+REFUSAL(ACCOUNT_EXECUTE, RULE_ACCOUNT, 125,
+	"account: the user id %u may not search or execute %o",
+	"setfacl -m u:%u:x %o")
+REFUSAL(ACCOUNT_READ, RULE_ACCOUNT, 125,
+	"account: the user id %u may not read %o",
+	"setfacl -m u:%u:r %o")
 REFUSAL(ACCOUNT_DIRECTORY, RULE_ACCOUNT, 125,
 	"account: the user id %u may not be in the current directory",
 	"put --chdir / before the interpreter in its first line, or start it from elsewhere")
@@ -289,6 +292,9 @@ REFUSAL(EFFECT_ACCOUNT, RULE_EFFECT, 125,
 REFUSAL(EFFECT_IDS, RULE_EFFECT, 125,
 	"the user and group ids are not what they were set to",
 	"allow setgroups, setresgid and setresuid in the seccomp filter")
+REFUSAL(EFFECT_KEYRING, RULE_EFFECT, 125,
+	"its account gets no session keyring: %e",
+	"cat /proc/key-users")
 REFUSAL(EFFECT_DIRECTORY, RULE_EFFECT, 125,
 	"%o, which --chdir names, can't be entered: %e",
 	"namei -l %o")

@@ -170,6 +170,7 @@ void text_add_error(struct text *text, int error)
 		{EMFILE, "too many open files"},
 		{ETXTBSY, "open for writing"},
 		{EFBIG, "too large"},
+		{EDQUOT, "quota exceeded"},
 		{ENAMETOOLONG, "name too long"},
 		{ELOOP, "too many links"},
 	};

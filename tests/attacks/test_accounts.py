@@ -1,6 +1,7 @@
 """Attacks on a script that runs as a user of its own: what its caller leaves it, and how the caller gets at it all the same."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kit import ACCOUNT, BUILD, CLOSED, GENUINE, GRANT, NODE_FILE, NODE_IS_OPEN, OTHER, USER, bit, sets_in
+from kit import ACCOUNT, BUILD, GENUINE, GRANT, NODE_FILE, USER, bit, bounding, sets_in
 
 LASTING = "import sys, time\nprint('genuine', flush=True)\ntime.sleep(60)\n"
 NODE = "console.log('genuine'); setTimeout(() => {}, 60000);\n"
@@ -98,11 +99,13 @@ if not os.fork():
 
 @pytest.mark.skipif(not NODE_FILE, reason="there is no node")
 @pytest.mark.parametrize("way", ["sent", "waiting", "by a file"])
-def test_account_debugger(world, accounts, way):
+def test_account_debugger(world, accounts, refused, way):
     """SIGUSR1 opens node's debugger to everybody on the machine. The caller may not send it to an account's process; but a
-    signal that waits passes through execve, and one that a file sends has its sender's rights."""
+    signal that waits passes through execve, and one that a file sends has its sender's rights. A virtual console sends what
+    its user chose whoever the process has become: so node is to be closed here, too."""
+    refused(accounts.run(world.script("job", f"--user acct {NODE_FILE}", NODE)), "PROVEN_NEEDS", world.top / "job")
     before = {"sent": "", "waiting": WAITING, "by a file": BY_FILE}[way]
-    for line, uid in ((f"--unproven {NODE_FILE}", USER), (f"--user acct {NODE_FILE}", ACCOUNT)):
+    for line, uid in ((f"--unproven {NODE_FILE}", USER), (f"--unproven --user acct {NODE_FILE}", ACCOUNT)):
         script = world.script("job", line, NODE)
         with running(accounts, script, before=before) as process:
             if way == "sent":
@@ -115,20 +118,57 @@ def test_account_debugger(world, accounts, way):
             assert alive(process)
 
 
-@pytest.mark.skipif(not NODE_FILE, reason="there is no node")
-def test_account_of_the_caller(world, accounts, refused):
-    """Where caller and account are one, nothing keeps them apart: the interpreter has to be closed."""
-    script = world.script("job", f"--user acct {NODE_FILE}", NODE)
-    for uid in (ACCOUNT, USER):
-        if uid == ACCOUNT:
-            refused(accounts.run(script, uid=uid), "PROVEN_NEEDS", script)
-    number = world.script("number", f"--user {USER}:{OTHER} {NODE_FILE}", NODE)
-    refused(accounts.run(number), "PROVEN_NEEDS", number)
-    if CLOSED:
-        closed = world.script("closed", f"--user acct {NODE_FILE} {CLOSED}", "console.log('genuine')\n")
-        assert accounts.run(closed, uid=ACCOUNT).text == "genuine\n"
-    else:
-        pytest.skip(f"this machine: {NODE_IS_OPEN}")
+LOWER = """
+import os, resource, sys
+found = set()
+for _ in range(40):
+    r, w = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(w, 1)
+        os.close(r)
+        os.execv(sys.argv[1], sys.argv[1:])
+    os.close(w)
+    try:
+        while True:
+            resource.prlimit(child, resource.RLIMIT_CORE, (0, 0))
+    except (PermissionError, ProcessLookupError):
+        pass
+    found.add(open(r).read())
+    os.waitpid(child, 0)
+print(sorted(found))
+"""
+
+
+def test_account_core_limit(world, accounts):
+    """The caller lowers the limit of a core file from 1 to 0, which a core pipe ignores, as soon as it was set."""
+    if not bounding() & bit("cap_sys_resource"):
+        pytest.skip("this machine's bounding set lacks cap_sys_resource, without which a limit of 0 stays 0")
+    body = "while read -r line; do case $line in 'Max core'*) echo $line;; esac; done </proc/self/limits\n"
+    script = world.script("job", "--user acct dash", body)
+    told = accounts.run("/usr/bin/python3", "-c", LOWER, script)
+    assert told.text == "['Max core file size 1 1 bytes\\n']\n", told
+
+
+KEYS = """
+import ctypes, sys
+libc = ctypes.CDLL("libkeyutils.so.1")
+found = libc.request_key(b"user", b"planted", None, -3)
+made = libc.add_key(b"user", b"left", b"secret", 6, -3)
+print("genuine", found >= 0, made, flush=True)
+if len(sys.argv) > 1:
+    sys.stdin.read()
+"""
+
+
+def test_account_keys(world, accounts):
+    """The caller's session keyring: the script would take what is planted there, and leave its own keys there."""
+    plant = ("import ctypes, os, sys; libc = ctypes.CDLL('libkeyutils.so.1'); libc.keyctl_join_session_keyring(None); "
+             "assert libc.add_key(b'user', b'planted', b'evil', 4, -3) > 0; os.system(sys.argv[1]); "
+             "print(libc.keyctl_search(-3, b'user', b'left', 0) > 0)")
+    for line, expected in (("python3", "True"), ("--user acct python3", "False")):
+        told = accounts.run("/usr/bin/python3", "-c", plant, world.script("job", line, KEYS))
+        assert re.fullmatch(rf"genuine {expected} \d+\n{expected}\n", told.text), told
 
 
 @pytest.mark.parametrize("timer", ["ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"])

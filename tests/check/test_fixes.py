@@ -79,10 +79,10 @@ WORDS = {
 # Commands that show what is to be known, and change nothing.
 SHOWS = {"PATH_RESOLVE", "PATH_STEP", "EXECUTE_BUSY", "EXECUTE_ERROR", "LINE_READ", "LINE_CONTROL", "INTERPRETER_STEP",
          "INTERPRETER_DENIED", "INTERPRETER_EXEC", "CEILING_NARROW", "EFFECT_SETS", "EFFECT_DIFFER", "ACCOUNT_STEP", "ACCOUNT_BROKEN",
-         "EFFECT_ACCOUNT", "EFFECT_DIRECTORY"}
+         "EFFECT_ACCOUNT", "EFFECT_DIRECTORY", "EFFECT_KEYRING"}
 
 # Commands for the machine as a whole, which the rules' own tests paste, in namespaces.
-ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF", "ACCOUNT_OWNER", "ACCOUNT_WRITABLE", "ACCOUNT_NOSUID", "ACCOUNT_REACH"}
+ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF", "ACCOUNT_OWNER", "ACCOUNT_WRITABLE", "ACCOUNT_NOSUID", "ACCOUNT_EXECUTE", "ACCOUNT_READ"}
 
 
 def script(world: World, line: str | bytes = "python3", name: str = "tools/it's a job", **more) -> Path:

@@ -32,6 +32,7 @@ ERRORS = {
     "getresgid": "EPERM ENOSYS",
     "getresuid": "EPERM ENOSYS",
     "getxattr": "EACCES EPERM EIO ERANGE ENOMEM",
+    "keyctl": "EDQUOT ENOMEM",
     "mmap": "ENOMEM",
     "openat": "EACCES ENOENT EMFILE ENFILE ENOMEM ELOOP EINTR",
     "prctl": "EPERM EINVAL",

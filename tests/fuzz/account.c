@@ -50,6 +50,8 @@ static enum reason expect_passwd(struct account *expected, const char *word, cha
 		bool whole = split(line, field, 7) == 7 && is_id(field[2], &uid) && is_id(field[3], &gid) && *field[0] &&
 			strlen(field[0]) < 256 && *field[5] == '/' && strlen(field[5]) < PATH_MAX;
 
+		if (*line == '#' || *line == '+' || *line == '-')
+			continue;
 		if (number ? !whole || uid != asked : !named)
 			continue;
 		if (!whole)

@@ -89,8 +89,8 @@ def alike(name: str, pattern: str) -> bool:
 def table() -> dict[str, Row]:
     rows = {}
     for line in subprocess.run([BUILD / "tests/unit/interpreters"], capture_output=True, text=True, check=True).stdout.splitlines():
-        names, files, applet, options, last, needs, closes, added, after, blocked, above, rereads = line.split("\t")
-        row = Row(names.split(), files.split(), applet, options.split(), last, [*needs.split(), *closes.split()], added.split(), after,
+        names, files, applet, options, last, needs, added, after, blocked, above, rereads = line.split("\t")
+        row = Row(names.split(), files.split(), applet, options.split(), last, needs.split(), added.split(), after,
                   int(blocked, 16), above == "1", rereads == "1")
         row.key = row.names[0].rstrip("#") + (" before 3.11" if row.needs == ["-I"] else "")
         rows[row.key] = row

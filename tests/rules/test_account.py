@@ -65,11 +65,12 @@ def test_account(world, accounts, caller, word, wanted):
     assert ids(seen.status) == wanted
     assert four(sets_in(seen.status)) == grant(bit(GRANT))
     assert seen.securebits == 0 and seen.umask == 0o022 and seen.core == [1, 1]
-    named = {"HOME": "/nonexistent", "USER": "acct", "LOGNAME": "acct"} if str(OTHER) not in word else {"HOME": "/dev/null"}
-    assert {name: seen.variables.get(name) for name in ("HOME", "USER", "LOGNAME")} == {"USER": None, "LOGNAME": None} | named
+    numbers = word.split()[1] if ":" in word else None
+    named = dict.fromkeys(("USER", "LOGNAME"), numbers or "acct") | {"HOME": "/dev/null" if numbers else "/nonexistent"}
+    assert {name: seen.variables.get(name) for name in ("HOME", "USER", "LOGNAME")} == named
     said = predicted(accounts, script, caller)
     assert said["verdict"] == "runs"
-    assert said["account"] == {"name": named.get("USER"), "uid": wanted["Uid"][0], "gid": wanted["Gid"][0],
+    assert said["account"] == {"name": None if numbers else "acct", "uid": wanted["Uid"][0], "gid": wanted["Gid"][0],
                                "groups": wanted["Groups"]}
 
 
@@ -238,6 +239,10 @@ def test_account_environment(world, accounts):
     given = {"HOME": "/tmp", "USER": "me", "LOGNAME": "me", "KEPT": "k", "PATH": "/usr/bin:/bin"}
     seen = Seen(accounts.run(script, env=given)).variables
     assert [seen[name] for name in ("HOME", "USER", "LOGNAME", "KEPT", "MORE")] == ["/nonexistent", "acct", "acct", "k", "1"]
+    number = world.script("number", f"--user {OTHER}:{OTHER} --env HOME,USER,LOGNAME python3", REPORT)
+    seen = Seen(accounts.run(number, env=given)).variables
+    assert [seen[name] for name in ("HOME", "USER", "LOGNAME")] == ["/dev/null", f"{OTHER}:{OTHER}", f"{OTHER}:{OTHER}"]
+    assert predicted(accounts, script)["warnings"][0]["code"] == "env-code"
 
 
 def test_account_ceiling(world, accounts, refused):
@@ -274,8 +279,8 @@ def test_account_reach(world, accounts, refused, what):
     if closed == script:
         world.setcap(f"{GRANT}=i", script)
     result = accounts.run(script)
-    refused(result, "ACCOUNT_REACH", script)
-    assert fix_of(result) == f"setfacl -m u:{ACCOUNT}:rX {closed}"
+    refused(result, "ACCOUNT_READ" if closed == script else "ACCOUNT_EXECUTE", script)
+    assert fix_of(result) == f"setfacl -m u:{ACCOUNT}:{'r' if closed == script else 'x'} {closed}"
     for caller in (USER, 0):
         assert predicted(accounts, script, caller)["reason"] in result.err
     mend(result)
@@ -304,13 +309,13 @@ def test_account_reach_with_the_grant(world, accounts, refused, caps):
     assert predicted(accounts, script, cwd=here)["verdict"] == "runs"
     os.chown(tool, 0, USER)
     tool.chmod(0o750)
-    refused(accounts.run(script), "ACCOUNT_REACH", script)
+    refused(accounts.run(script), "ACCOUNT_EXECUTE", script)
     tool.chmod(0o755)
     world.setcap(f"{caps}=i", tool)
     contained = world.script("contained", f"--user acct --contain {tool}", GENUINE, f"{caps}=i", mode=0o750)
     os.chown(contained, 0, USER)
     world.setcap(f"{caps}=i", contained)
-    refused(accounts.run(contained), "ACCOUNT_REACH", contained)
+    refused(accounts.run(contained), "ACCOUNT_READ", contained)
 
 
 def test_account_directory(world, accounts, refused):
@@ -352,6 +357,42 @@ def test_chdir(world, accounts, refused):
     for line in ("--chdir", "--chdir place python3", "--chdir= python3"):
         script = world.script("job", line, where)
         refused(accounts.run(script), "LINE_DIRECTORY", script)
+
+
+@pytest.mark.parametrize("caps", ["cap_net_raw", "cap_dac_read_search"])
+def test_chdir_is_the_account_s(world, accounts, refused, caps):
+    """What the caller could enter, and what the grant could, is not what the account may."""
+    world.folder("closed", 0o700, uid=USER)
+    place = world.folder("closed/sub")
+    script = world.script("job", f"--user acct --chdir {place} python3", GENUINE, f"{caps}=i")
+    result = accounts.run(script)
+    refused(result, "EFFECT_DIRECTORY", script)
+    for said in (predicted(accounts, script), predicted(accounts, script, 0), predicted(accounts, script, 0)["others"]):
+        assert said["verdict"] == "refused" and said["reason"] in result.err, said
+
+
+@pytest.mark.parametrize("bits", ["+keep_caps_locked", "+noroot", "+noroot,+noroot_locked", "+no_setuid_fixup"])
+def test_account_of_root_with_securebits(world, accounts, bits):
+    """What they do to root's sets, the check knows."""
+    script = world.script("job", "--user acct python3", GENUINE)
+    run = ["setpriv", f"--securebits={bits}"]
+    result = accounts.run(*run, script, uid=0)
+    done = accounts.run(*run, BUILD / "src/check/capwrap-check", "--json", script, uid=0)
+    said = json.loads(done.out)[0]
+    if bits == "+keep_caps_locked":
+        refused_for = said["verdict"] == "refused" and said["reason"] in result.err
+        assert result.code == 125 and refused_for, (result, said)
+    else:
+        genuine(result)
+        assert ids(result.text) == taken(groups=GROUPS) and said["verdict"] == "runs", said
+
+
+def test_account_nobody(world, accounts):
+    """The check's stand-in for a user without rights is not the account itself."""
+    accounts.passwd.write_text("nobody:x:65534:65534::/nonexistent:\n")
+    script = world.script("job", "--user nobody python3", GENUINE)
+    genuine(accounts.run(script))
+    assert predicted(accounts, script, 0)["others"]["verdict"] == "runs"
 
 
 def test_account_execute(world, accounts, refused):

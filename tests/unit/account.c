@@ -107,6 +107,8 @@ START_TEST(passwd)
 		{"b", "b:x:4294967295:4::/b:\n", ACCOUNT_BROKEN, 0, 0, NULL, NULL},
 		{"b", "b:x:3:4294967299::/b:\n", ACCOUNT_BROKEN, 0, 0, NULL, NULL},
 		{"b", "b:x\nb:x:3:4::/b:\n", ACCOUNT_BROKEN, 0, 0, NULL, NULL}, /* not the second best */
+		{"3", "#b:x:3:0::/a:\n+b:x:3:0::/a:\n-b:x:3:0::/a:\nb:x:3:4::/b:\n", OK, 3, 4, "b", "/b"},
+		{"#b", "#b:x:3:0::/a:\n", ACCOUNT_UNKNOWN, 0, 0, NULL, NULL},
 		{"3", ":x:3:4::/b:\nb:x:3:4::/b\nc:x:3:4::/c:\n", OK, 3, 4, "c", "/c"},
 	};
 	static char large[3 << 20], home[2 * PATH_MAX];

@@ -1,4 +1,4 @@
-/* Prints the table of interpreters, for the tests that prove it: names, files, applet, options, last, needs, closes, added, after,
+/* Prints the table of interpreters, for the tests that prove it: names, files, applet, options, last, needs, added, after,
  * blocked, above and rereads, with a tab between. */
 #include <stdio.h>
 
@@ -9,8 +9,7 @@ int main(void)
 	const struct proven *row;
 
 	for (size_t i = 0; (row = proven_row(i)); i++) {
-		printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t", row->names, row->files, row->applet, row->options, row->last, row->needs,
-			row->closes);
+		printf("%s\t%s\t%s\t%s\t%s\t%s\t", row->names, row->files, row->applet, row->options, row->last, row->needs);
 		for (size_t j = 0; j < ADDED_MAX && *row->added[j]; j++)
 			printf("%s%s", j ? " " : "", row->added[j]);
 		printf("\t%s\t%llx\t%d\t%d\n", row->after, (unsigned long long)row->blocked, row->above, row->rereads);

@@ -23,7 +23,7 @@ static enum reason judge(const char *text, const char *found, const char *real, 
 	strcpy(interpreter.path.real, real);
 	strcpy(script.real, "/loose/folder/script");
 	script.loose = loose;
-	return proven_trust(proven_find(&line, &interpreter), &line, &interpreter, &script, false, &refusal) ? OK : refusal.reason;
+	return proven_trust(proven_find(&line, &interpreter), &line, &interpreter, &script, &refusal) ? OK : refusal.reason;
 }
 
 START_TEST(names)
