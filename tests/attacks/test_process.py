@@ -64,7 +64,9 @@ def test_ids_that_differ(world, attacker, beaten):
     naive, script = jobs(world)
     attacker.home.chmod(0o777)
     won = world.run("/usr/bin/python3", "-c", become, world.naive, attacker.program, naive, uid=0)
-    attacker.wins(won)
+    if linux(6, 16):  # before, the ambient set ends where the ids differ
+        attacker.wins(won)
+    attacker.mark.unlink(missing_ok=True)
     assert f"Uid:\t{USER}\t{OTHER}\t" in won.text
     beaten(world.run("/usr/bin/python3", "-c", become, script, uid=0), "CALL_IDS", script)
 

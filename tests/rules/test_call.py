@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from kit import EMPTY_ARGV, GENUINE, GRANT, USER, bit, filtered, fix_of, genuine, mend
+from kit import EMPTY_ARGV, GENUINE, GRANT, USER, bit, filtered, fix_of, genuine, linux, mend
 
 
 def test_call_needs_a_line_and_a_script(world, refused):
@@ -25,7 +25,8 @@ def test_call_set_user_id(world, attacker, refused, mode):
     script = world.script("job", "python3", GENUINE)
     world.naive.chmod(mode)
     won = world.run(world.naive, attacker.program, naive)
-    attacker.wins(won)
+    if mode & 0o4000 or linux(6, 16):  # before, the ambient set ends where the ids differ
+        attacker.wins(won)
     assert f"{'Uid' if mode & 0o4000 else 'Gid'}:\t{USER}\t0\t0\t0\n" in won.text
 
     world.wrapper.chmod(mode)
