@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -309,6 +309,50 @@ class Machine:
                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         assert (result.code, result.err) == (0, ""), result
         return shlex.split(run)
+
+
+class Registered:
+    """The wrapper of a world, registered with binfmt_misc for lines that name it. The entry is the machine's; nothing else has
+    its magic."""
+
+    def __init__(self, world: World, flags: str = "OC", caps: str = "", magic: str = "",
+                 interpreter: Path | None = None) -> None:
+        self.world = world
+        self.place = world.folder("binfmt_misc")
+        mount("-t", "binfmt_misc", "none", self.place)
+        self.sweep()
+        if caps:
+            world.setcap(caps, world.wrapper)
+        else:
+            with suppress(OSError):
+                os.removexattr(world.wrapper, "security.capability")
+        self.names = []
+        for blank in ("\\x20", "\\x09"):
+            self.register(f"{magic or f'#!{world.wrapper}'}{blank}", flags, interpreter)
+
+    def register(self, magic: str, flags: str, interpreter: Path | None = None) -> None:
+        name = f"{self.world.top.name}-{len(self.names)}"
+        (self.place / "register").write_text(f":{name}:M::{magic}::{interpreter or self.world.wrapper}:{flags}\n")
+        self.names.append(name)
+
+    def sweep(self) -> None:
+        """Removes what a run that was killed has left."""
+        for entry in self.place.glob("capwrap-test-*"):
+            with suppress(OSError):
+                if not Path(re.search(r"interpreter (.*)", entry.read_text())[1]).exists():
+                    entry.write_text("-1")
+
+    def close(self) -> None:
+        for name in self.names:
+            with suppress(OSError):
+                (self.place / name).write_text("-1")
+        self.names = []
+
+    def check(self, script: object, *options: object, uid: int = USER) -> dict:
+        """What capwrap-check says, where binfmt_misc is where it looks."""
+        at = ["unshare", "--mount", "sh", "-c", 'mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && exec "$@"', "sh",
+              BUILD / "tests/programs/as", uid, uid, CHECK]
+        return json.loads(self.world.run(*at, "--json", *options, script, uid=0).out)[0]
 
 
 class Accounts:
@@ -717,7 +761,7 @@ def fix_of(result: Result) -> str:
 
 def mend(result: Result, again: tuple[str, Path] | None = None) -> None:
     """Runs the fix of a refusal as root, to the letter; `again`: the grant for the files that need it anew."""
-    command, _, rest = fix_of(result).partition(" && setcap cap_NAME=i ")
+    command, _, rest = fix_of(result).partition(" && setcap cap_NAME=ip ")
     assert bool(rest) == bool(again), result
     subprocess.run(["dash", "-c", command], check=True, capture_output=True)
     if again:
@@ -784,7 +828,7 @@ def public(program: Path) -> Path:
 
 
 CHECK = public(BUILD / "src/check/capwrap-check") if (BUILD / "src/check/capwrap-check").exists() else None
-FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "starts", "interpreter", "command", "environment",
+FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "door", "starts", "interpreter", "command", "environment",
           "account", "directory", "may_run", "warnings"]
 
 

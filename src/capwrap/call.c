@@ -50,22 +50,62 @@ static bool ids_agree(struct call *call)
 	return uid == euid && uid == suid && gid == egid && gid == sgid;
 }
 
-bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal)
+/* binfmt_misc passes a descriptor, which may be 0. Nobody but the kernel can tell of one. */
+enum door call_door(void)
+{
+	errno = 0;
+	return getauxval(AT_EXECFD) || !errno ? DOOR_BINFMT : DOOR_LINE;
+}
+
+/* Where the script stands among the arguments. By #! the line is before it, where it has one; by binfmt_misc, with the flag P,
+ * the caller's argv[0] behind it, which then takes its place. */
+static int script_at(struct call *call, int argc, char **argv)
 {
 	const char *executed = (const char *)getauxval(AT_EXECFN);
+
+	if (call->start.door == DOOR_BINFMT) {
+		call->start.executed = "";
+		if (argc > 2 && getauxval(AT_FLAGS) & 1) {
+			argv[2] = argv[1];
+			return 2;
+		}
+		return 1;
+	}
+	call->start.executed = executed ? executed : "";
+	if (argc > 2 && strcmp(argv[1], call->start.executed) != 0) {
+		call->start.line = argv[1];
+		return 2;
+	}
+	call->start.line = "";
+	return 1;
+}
+
+/* What is opened later must not take the place of standard input, output or error; and the script must not keep it. */
+static bool script_move(int *fd)
+{
+	int given = (int)getauxval(AT_EXECFD);
+
+	*fd = fcntl(given, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return *fd >= 0 && !close(given);
+}
+
+bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal)
+{
+	struct start *start = &call->start;
 	struct sets sets;
 	int at;
 
-	/* Without a line the kernel leaves it out, and the script is the first argument. */
-	call->start.executed = executed ? executed : "";
-	at = argc > 2 && strcmp(argv[1], call->start.executed) != 0 ? 2 : 1;
-	call->start.line = at == 2 ? argv[1] : "";
-	call->start.script = argc > at ? argv[at] : "";
-	if (!ids_agree(call))
-		return refuse(refusal, CALL_IDS);
+	start->door = call_door();
+	start->fd = -1;
+	at = script_at(call, argc, argv);
+	start->script = argc > at ? argv[at] : "";
 	if (!sets_get(&sets) || (sets.effective && !sets_set(&(struct sets){.permitted = sets.permitted})))
 		return refuse(refusal, CALL_CAPABILITIES);
-	call->start.permitted = sets.permitted;
+	if (!ids_agree(call))
+		return refuse(refusal, door_rules[start->door].ids);
+	start->permitted = sets.permitted;
+	if (start->door == DOOR_BINFMT && !script_move(&start->fd))
+		return refuse(refusal, errno == EMFILE || errno == EINVAL ? FILE_LIMIT : FILE_OPEN);
 	if (!descriptors_open(refusal))
 		return false;
 	if (argc < 2)

@@ -15,6 +15,10 @@ struct call {
 	size_t count;       /* of those */
 };
 
+/* By which door the kernel started it. */
+enum door call_door(void);
+
+/* False with a refusal; what it is about is known all the same. */
 bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal);
 
 #endif

@@ -45,9 +45,10 @@ static bool core_limit(void)
 /* Uid 0 would get every capability at exec. */
 static bool root_narrow(void)
 {
+	const int narrow = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
 	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
 
-	return bits >= 0 && !prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0);
+	return bits >= 0 && ((bits & narrow) == narrow || !prctl(PR_SET_SECUREBITS, bits | narrow, 0, 0, 0));
 }
 
 /* A core limit that is 0 by now and root's securebits ask for a capability; without one the limit can't be mended. */

@@ -31,9 +31,12 @@ static struct refusal refusal;
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && !strcmp(argv[1], "--help"))
+	/* By binfmt_misc that is the name of a script. */
+	bool option = argc == 2 && call_door() == DOOR_LINE;
+
+	if (option && !strcmp(argv[1], "--help"))
 		return log_tell(help);
-	if (argc == 2 && !strcmp(argv[1], "--version"))
+	if (option && !strcmp(argv[1], "--version"))
 		return log_tell("capwrap " VERSION "\n");
 
 	if (call_read(&call, argc, argv, &refusal) &&

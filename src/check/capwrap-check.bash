@@ -6,7 +6,7 @@ _capwrap_check() {
 	if [[ ${COMP_WORDS[COMP_CWORD - 1]} == @(-u|--user) ]]; then
 		mapfile -t COMPREPLY < <(compgen -u -- "$word")
 	elif [[ $word == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--recursive --json --user --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W '--binfmt --recursive --json --user --help --version' -- "$word")
 	else
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

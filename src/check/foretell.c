@@ -1,6 +1,7 @@
 #include "foretell.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/securebits.h>
 #include <signal.h>
@@ -31,9 +32,9 @@ static uint64_t bounding_set(void)
 	return mask;
 }
 
-/* What the kernel would permit the wrapper: capabilities(7), with a program that has no inheritable capabilities. False
- * where it would not even start it. */
-static bool ceiling(const char *wrapper, uint64_t *permitted, struct refusal *refusal)
+/* What the kernel would permit the wrapper, by the capabilities of a file: capabilities(7), with a program that has no
+ * inheritable capabilities. False where it would not even start it. */
+static bool ceiling(const char *holder, enum reason narrow, uint64_t *permitted, struct refusal *refusal)
 {
 	struct file_capabilities file;
 	struct statvfs fs;
@@ -43,14 +44,21 @@ static bool ceiling(const char *wrapper, uint64_t *permitted, struct refusal *re
 	if (!getuid() && !(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) & SECBIT_NOROOT))
 		return true;
 	*permitted = 0;
-	if (!file_capabilities_read(&file, wrapper, -1) || file.rootid || statvfs(wrapper, &fs) < 0 ||
+	if (!file_capabilities_read(&file, holder, -1) || file.rootid || statvfs(holder, &fs) < 0 ||
 		fs.f_flag & ST_NOSUID || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) > 0)
 		return true;
 	*permitted = file.permitted & bounding;
 	if (!file.effective || !(file.permitted & ~bounding))
 		return true;
 	refusal->capabilities = file.permitted & ~bounding;
-	return refuse_about(refusal, CEILING_EFFECTIVE, wrapper, 0);
+	return refuse_about(refusal, narrow, holder, 0);
+}
+
+static bool is_same(const char *one, const char *other)
+{
+	struct statx first, second;
+
+	return file_look(&first, AT_FDCWD, one, 0) && file_look(&second, AT_FDCWD, other, 0) && file_same(&first, &second);
 }
 
 /* Would the kernel execute it? It is asked to, by a process that is stopped before the program's first instruction, and that
@@ -80,7 +88,8 @@ static int program_error(const char *program)
 
 /* Starts the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
  * would run anything. */
-static bool start_make(struct start *start, const struct decision *decision, struct refusal *refusal)
+static bool start_make(struct start *start, const struct decision *decision, const struct registration *registration,
+	struct refusal *refusal)
 {
 	const char *wrapper = decision->line.wrapper, *name = strrchr(wrapper, '/');
 	struct stat st;
@@ -91,12 +100,22 @@ static bool start_make(struct start *start, const struct decision *decision, str
 	/* That the kernel says, not the wrapper. */
 	if (access(wrapper, X_OK) < 0)
 		return refuse_about(refusal, INTERPRETER_DENIED, wrapper, errno);
-	if (st.st_mode & (S_ISUID | S_ISGID))
+	if (st.st_mode & (S_ISUID | S_ISGID) && !(registration && registration->credentials))
 		return refuse_about(refusal, CALL_IDS, wrapper, 0);
+	if (registration && !is_same(registration->interpreter, wrapper))
+		return refuse_about(refusal, LINE_WRAPPER, wrapper, 0);
+	if (registration && !registration->opens)
+		return refuse(refusal, LINE_DIFFERS);
 	start->line = decision->line.text;
 	start->executed = decision->script.path.real;
-	if (!ceiling(wrapper, &start->permitted, refusal))
+	if (registration && registration->credentials) {
+		if (script_changes_ids(decision->script.path.file.stx_mode))
+			return refuse(refusal, CALL_SETID);
+		if (!ceiling(decision->script.path.real, CEILING_SCRIPT, &start->permitted, refusal))
+			return false;
+	} else if (!ceiling(wrapper, CEILING_EFFECTIVE, &start->permitted, refusal)) {
 		return false;
+	}
 	error = program_error(wrapper);
 	return !error || refuse_about(refusal, INTERPRETER_EXEC, wrapper, error);
 }
@@ -198,9 +217,10 @@ static bool place_foretell(const struct decision *decision, struct refusal *refu
 /* What is left to go wrong after the decision, as far as it can be seen from outside. */
 static bool effect_foretell(const struct start *start, const struct decision *decision, struct refusal *refusal)
 {
+	const int narrow = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
 	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), error;
 
-	if (!getuid() && !decision->line.user && !(bits & SECBIT_NOROOT) && !(start->permitted >> CAP_SETPCAP & 1))
+	if (!getuid() && !decision->line.user && (bits & narrow) != narrow && !(start->permitted >> CAP_SETPCAP & 1))
 		return refuse_about(refusal, EFFECT_NOROOT, "", EPERM);
 	/* Nothing would keep root's sets through the change of user. */
 	if (!getuid() && decision->line.user && bits & SECBIT_KEEP_CAPS_LOCKED && !(bits & (SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP)))
@@ -223,14 +243,14 @@ static void fault_note(struct verdict *verdict, const struct refusal *refusal)
 }
 
 /* Takes a step, and notes all that is wrong with it. */
-static bool step_judge(struct verdict *verdict, struct start *start, enum step step)
+static bool step_judge(struct verdict *verdict, struct start *start, const struct registration *registration, enum step step)
 {
 	static struct refusal refusal, flaws[FAULTS_MAX];
 	struct decision *decision = &verdict->decision;
 	bool taken;
 
 	refusal = (struct refusal){.flaws = flaws, .room = FAULTS_MAX};
-	taken = step == STEP_WRAPPER ? start_make(start, decision, &refusal) : decide_step(decision, start, step, &refusal);
+	taken = step == STEP_WRAPPER ? start_make(start, decision, registration, &refusal) : decide_step(decision, start, step, &refusal);
 	for (size_t i = 0; i < refusal.count; i++)
 		fault_note(verdict, &flaws[i]);
 	if (!taken)
@@ -238,10 +258,27 @@ static bool step_judge(struct verdict *verdict, struct start *start, enum step s
 	return taken;
 }
 
+/* Is the script registered with binfmt_misc, or is it to be judged as if it were? */
+static bool door_find(struct verdict *verdict, const char *path, bool registered)
+{
+	struct registration *registration = &verdict->registration;
+	struct line *line = &verdict->decision.line;
+	struct refusal none = {.room = 0};
+
+	verdict->registered = registration_find(registration, path, verdict->decision.script.fd);
+	/* As it would be registered: the path right behind #!, and a blank behind it. */
+	if (!verdict->registered && registered && line_read(line, verdict->decision.script.fd, &none) && *line->bytes == '/' && *line->text) {
+		*registration = (struct registration){.opens = true, .credentials = true};
+		snprintf(registration->interpreter, sizeof registration->interpreter, "%s", line->wrapper);
+		verdict->registered = true;
+	}
+	return verdict->registered;
+}
+
 #define TAKEN(step) (1U << (step))
 
 /* The rules go on behind a fault where they can. */
-static void judge(struct verdict *verdict, const char *path)
+static void judge(struct verdict *verdict, const char *path, bool registered)
 {
 	static const unsigned needs[STEPS] = {
 		[STEP_EXECUTE] = TAKEN(STEP_SCRIPT),
@@ -256,7 +293,8 @@ static void judge(struct verdict *verdict, const char *path)
 		[STEP_CONTAIN] = TAKEN(STEP_TRUST) | TAKEN(STEP_GRANT),
 		[STEP_CEILING] = TAKEN(STEP_GRANT) | TAKEN(STEP_WRAPPER),
 	};
-	struct start start = {.script = path, .uid = getuid()};
+	struct start start = {.fd = -1, .script = path, .uid = getuid()};
+	struct registration *registration = NULL;
 	struct sets sets;
 	bool known = sets_get(&sets);
 	unsigned taken = 0;
@@ -265,9 +303,15 @@ static void judge(struct verdict *verdict, const char *path)
 	/* With the caller's own rights, as the wrapper opens files. */
 	if (known)
 		sets_set(&(struct sets){.permitted = sets.permitted, .inheritable = sets.inheritable});
-	for (enum step step = STEP_SCRIPT; step < STEPS; step++)
-		if (!(needs[step] & ~taken) && step_judge(verdict, &start, step))
+	for (enum step step = STEP_SCRIPT; step < STEPS; step++) {
+		if (!(needs[step] & ~taken) && step_judge(verdict, &start, registration, step))
 			taken |= TAKEN(step);
+		/* Once the script is open, it shows by which door it would go. Who may execute it is the same by both. */
+		if (step == STEP_EXECUTE && taken & TAKEN(STEP_SCRIPT) && door_find(verdict, path, registered)) {
+			registration = &verdict->registration;
+			start.door = DOOR_BINFMT;
+		}
+	}
 	/* What is no script at all has no other fault, and nothing of it is to be changed. */
 	for (size_t i = 0; i < verdict->count; i++)
 		if (verdict->faults[i].reason == LINE_MAGIC || verdict->faults[i].reason == LINE_PROGRAM) {
@@ -288,7 +332,7 @@ static void judge(struct verdict *verdict, const char *path)
 
 /* The same as a user that has no rights, but is in the script's group where just that may run it: in a process of its own.
  * What it finds is in memory that both have. */
-static struct verdict *judge_for_others(const char *path, const struct decision *decision)
+static struct verdict *judge_for_others(const char *path, const struct decision *decision, bool registered)
 {
 	const uid_t nobody = decision->line.user && decision->account.uid == 65534 ? 65533 : 65534;
 	struct stat st;
@@ -304,7 +348,7 @@ static struct verdict *judge_for_others(const char *path, const struct decision 
 	if (!child) {
 		if (setgroups(0, NULL) || setresgid(group, group, group) || setresuid(nobody, nobody, nobody))
 			_exit(EXIT_FAILURE);
-		judge(verdict, path);
+		judge(verdict, path, registered);
 		_exit(EXIT_SUCCESS);
 	}
 	if (child < 0 || waitpid(child, &(int){0}, 0) < 0 || !(verdict->runs || verdict->count)) {
@@ -349,7 +393,7 @@ const char *report_real(const struct report *report, const struct verdict *verdi
 	return *verdict->decision.script.path.real ? verdict->decision.script.path.real : report->path;
 }
 
-void foretell(struct report *report, const char *path)
+void foretell(struct report *report, const char *path, bool registered)
 {
 	struct decision *decision;
 
@@ -360,9 +404,9 @@ void foretell(struct report *report, const char *path)
 		perror("capwrap-check");
 		exit(2);
 	}
-	judge(report->verdict, path);
+	judge(report->verdict, path, registered);
 	if (!getuid())
-		report->others = judge_for_others(path, &report->verdict->decision);
+		report->others = judge_for_others(path, &report->verdict->decision, registered);
 	decision = &report->verdict->decision;
 	report->named = *decision->line.wrapper == '/' && strcmp(strrchr(decision->line.wrapper, '/') + 1, WRAPPER_NAME) == 0;
 	if (decision->script.fd >= 0)
@@ -377,6 +421,8 @@ void foretell(struct report *report, const char *path)
 			decision_arguments(report->command, decision, &none, 0);
 		decision_environment(decision, environ);
 		warnings_find(&report->warnings, decision);
+		if (report->verdict->registered && report->verdict->registration.fixed)
+			warnings_fixed(&report->warnings);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "decision.h"
 #include "refusal.h"
+#include "registration.h"
 #include "warn.h"
 
 #define FAULTS_MAX 32
@@ -18,6 +19,8 @@ struct verdict {
 	size_t count;
 	struct refusal faults[FAULTS_MAX]; /* all that are seen, in the order of the rules; the wrapper names the first */
 	struct decision decision;
+	bool registered; /* with binfmt_misc, or judged as if it were */
+	struct registration registration;
 };
 
 struct report {
@@ -33,8 +36,8 @@ struct report {
 	struct warnings warnings;
 };
 
-/* Fills in the report for a file, as this user. */
-void foretell(struct report *report, const char *path);
+/* Fills in the report for a file, as this user; `registered`: as if the wrapper were registered with binfmt_misc. */
+void foretell(struct report *report, const char *path, bool registered);
 
 /* The script's path without links where it was found, else as it was asked for. */
 const char *report_real(const struct report *report, const struct verdict *verdict);

@@ -20,19 +20,20 @@ enum { ALL_RUN, SOME_REFUSED, TROUBLE };
 
 struct check {
 	struct find find; /* first, so that what it calls finds the rest */
-	bool json, recursive;
+	bool json, recursive, registered;
 	unsigned long runs, refused, stale, lost;
 	bool trouble;
 };
 
 static const char help[] =
-	"usage: capwrap-check [-r] [--json] [--user USER] FILE...\n"
+	"usage: capwrap-check [-br] [--json] [--user USER] FILE...\n"
 	"\n"
 	"Tells whether capwrap would run each FILE, with which capabilities and as which\n"
 	"command; if not, why, and what mends it. A bare name is looked up in PATH, too.\n"
 	"Run by root, it tells of root and of a user without rights.\n"
 	"\n"
 	"  -u, --user USER  for that user, by name or number; for root to ask\n"
+	"  -b, --binfmt     as if capwrap were registered with binfmt_misc\n"
 	"  -r, --recursive  walk directories, and list what is granted below\n"
 	"      --json       an array of objects, for programs\n"
 	"  -h, --help\n"
@@ -71,7 +72,7 @@ static void check_file(struct check *check, const char *path, bool brief, enum k
 {
 	struct report report;
 
-	foretell(&report, path);
+	foretell(&report, path, check->registered);
 	if (kind == KIND_STALE)
 		warnings_stale(&report.warnings);
 	tell(check, &report, brief, kind);
@@ -210,6 +211,7 @@ static bool become(const char *user)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"binfmt", no_argument, NULL, 'b'},
 		{"recursive", no_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"user", required_argument, NULL, 'u'},
@@ -221,8 +223,11 @@ int main(int argc, char **argv)
 
 	if (isatty(STDOUT_FILENO))
 		show_on_terminal();
-	for (int option; (option = getopt_long(argc, argv, "hru:V", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "bhru:V", options, NULL)) != -1;) {
 		switch (option) {
+		case 'b':
+			check.registered = true;
+			break;
 		case 'r':
 			check.recursive = true;
 			break;

@@ -495,6 +495,17 @@ static void put_run(const struct report *report)
 			? "effective; child processes get nothing by default"
 			: report->effective ? "effective; child processes have it too"
 			: "permitted, not effective; child processes get nothing by default");
+	if (report->verdict->registered) {
+		label("door");
+		printf("binfmt_misc");
+		if (*report->verdict->registration.name) {
+			printf(", entry ");
+			put_foreign(report->verdict->registration.name);
+		} else {
+			printf(", once it is registered");
+		}
+		putchar('\n');
+	}
 	put_account(&report->verdict->decision);
 	label("may run");
 	printf("%s\n", report->may_run);
@@ -543,7 +554,7 @@ void show_brief(const struct report *report, enum kind kind)
 	printf("%s%-8s%s ", paint(stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(PLAIN));
 	put_foreign(report->path);
 	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
-	printf("%s%s\n", *report->may_run ? "; " : "", report->may_run);
+	printf("%s%s%s\n", *report->may_run ? "; " : "", report->may_run, verdict->registered ? "; by binfmt_misc" : "");
 	if (stale) {
 		label("fix");
 		printf("%ssetcap -r ", paint(BOLD));
@@ -713,6 +724,7 @@ void show_json(const struct report *report)
 		printf("null");
 	}
 	put_capabilities(grant_of_script(report));
+	put_member("door", report->verdict->registered ? "binfmt_misc" : "#!");
 	put_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
 	put_member("interpreter", runs ? decision->interpreter.found : NULL);
 	put_list("command", (const char *const *)report->command, false);

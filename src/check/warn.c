@@ -250,6 +250,12 @@ void warnings_find(struct warnings *warnings, const struct decision *decision)
 	warn_wrapper(warnings, decision);
 }
 
+void warnings_fixed(struct warnings *warnings)
+{
+	add(warnings, "registered-for-good", "the entry of binfmt_misc has the flag F: when the wrapper is replaced, the old one goes on, and "
+		"refuses; register it with OC", "", "");
+}
+
 void warnings_stale(struct warnings *warnings)
 {
 	add(warnings, "stale-grant", "it has capabilities, and no first line that names capwrap; setcap -r takes them away", "", "");

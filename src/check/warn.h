@@ -18,6 +18,9 @@ struct warnings {
 
 void warnings_find(struct warnings *warnings, const struct decision *decision);
 
+/* A registration that upgrades of the wrapper do not reach. */
+void warnings_fixed(struct warnings *warnings);
+
 /* A file that has a grant and is not a script for capwrap. */
 void warnings_stale(struct warnings *warnings);
 

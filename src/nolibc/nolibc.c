@@ -98,6 +98,8 @@ unsigned long getauxval(unsigned long type)
 
 	while (entry->a_type != type && entry->a_type != AT_NULL)
 		entry++;
+	if (entry->a_type != type)
+		error = ENOENT;
 	return entry->a_un.a_val;
 }
 

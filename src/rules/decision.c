@@ -9,20 +9,23 @@ bool decide_step(struct decision *decision, const struct start *start, enum step
 	struct line *line = &decision->line;
 	struct script *script = &decision->script;
 	struct interpreter *interpreter = &decision->interpreter;
+	const struct door_rules *door = &door_rules[start->door];
+	uint64_t taken = line->user ? ACCOUNT_CAPABILITIES : 0;
 
 	switch (step) {
 	case STEP_SCRIPT:
-		return script_open(script, start->script, refusal);
+		return door->opens ? script_open(script, start->script, refusal) : script_take(script, start->fd, refusal);
 	case STEP_EXECUTE:
-		return script_executable(script, refusal);
+		return !door->judges || script_executable(script, refusal);
 	case STEP_READ:
 		return line_read(line, script->fd, refusal);
 	case STEP_WRAPPER:
-		return line_of(line, script->path.real, start->executed, start->line, refusal);
+		return line_of(line, script->path.real, start->executed, refusal) &&
+			(!door->compares || !strcmp(line->text, start->line) || refuse(refusal, LINE_DIFFERS));
 	case STEP_PARSE:
 		return line_parse(line, refusal);
 	case STEP_GRANT:
-		return grant_read(&decision->grant, script->fd, refusal);
+		return grant_read(&decision->grant, script->fd, door, taken, refusal);
 	case STEP_ACCOUNT:
 		return !line->user || account_find(&decision->account, line->user, refusal);
 	case STEP_FIND:
@@ -35,8 +38,8 @@ bool decide_step(struct decision *decision, const struct start *start, enum step
 	case STEP_CONTAIN:
 		return !line->contain || interpreter_contains(interpreter, decision->grant, refusal);
 	case STEP_CEILING:
-		return grant_below_ceiling(decision->grant | (line->user ? ACCOUNT_CAPABILITIES : 0), start->permitted, line->wrapper,
-			refusal);
+		return grant_below_ceiling(decision->grant | taken, start->permitted, door,
+			door->opens ? line->wrapper : script->path.real, refusal);
 	case STEPS:
 		break;
 	}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "door.h"
 #include "environment.h"
 #include "interpreter.h"
 #include "line.h"
@@ -16,9 +17,11 @@
 
 /* How the wrapper was started, as far as the rules ask. */
 struct start {
+	enum door door;
+	int fd;               /* the script, where the kernel has opened it; else -1 */
 	const char *script;   /* as the caller spelt it */
-	const char *line;     /* as the kernel passed it; the script's own first line decides */
-	const char *executed; /* the path that the kernel was asked to execute; "" where that is not known */
+	const char *line;     /* as the kernel passed it, where it did; the script's own first line decides */
+	const char *executed; /* the path that the kernel was asked to execute; "" where that is not known, or does not tell */
 	uint64_t permitted;   /* what the kernel gave the wrapper: the ceiling */
 	uid_t uid;            /* the caller's */
 };

@@ -47,21 +47,23 @@ static bool refuse_capabilities(struct refusal *refusal, enum reason reason, uin
 	return refuse_about(refusal, reason, object, 0);
 }
 
-bool grant_of(uint64_t *grant, const struct file_capabilities *file, struct refusal *refusal)
+bool grant_of(uint64_t *grant, const struct file_capabilities *file, const struct door_rules *door, uint64_t taken,
+	struct refusal *refusal)
 {
-	uint64_t all = file->permitted | file->inheritable;
+	uint64_t wrappers = taken & file->permitted & ~file->inheritable;
+	uint64_t permitted = file->permitted & ~wrappers, all = permitted | file->inheritable;
 
 	if (!all)
 		return refuse(refusal, GRANT_NONE);
 	if (file->rootid)
 		return refuse_capabilities(refusal, GRANT_ROOTID, all, "");
-	if (file->permitted & ~file->inheritable)
-		return refuse_capabilities(refusal, GRANT_PERMITTED, all, "");
-	*grant = file->inheritable;
+	if ((door->permitted ? permitted : file->inheritable) != all)
+		return refuse_capabilities(refusal, door->unusable, all, "");
+	*grant = all;
 	return true;
 }
 
-bool grant_read(uint64_t *grant, int fd, struct refusal *refusal)
+bool grant_read(uint64_t *grant, int fd, const struct door_rules *door, uint64_t taken, struct refusal *refusal)
 {
 	struct file_capabilities file;
 
@@ -69,7 +71,7 @@ bool grant_read(uint64_t *grant, int fd, struct refusal *refusal)
 		return refuse(refusal, GRANT_READ);
 	if (!file.present && errno == ENOTSUP)
 		return refuse(refusal, GRANT_UNSUPPORTED);
-	return grant_of(grant, &file, refusal);
+	return grant_of(grant, &file, door, taken, refusal);
 }
 
 bool grant_contained(uint64_t grant, const struct file_capabilities *file)
@@ -85,9 +87,10 @@ static uint64_t outside_bounding_set(uint64_t mask)
 	return mask;
 }
 
-bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper, struct refusal *refusal)
+bool grant_below_ceiling(uint64_t needed, uint64_t permitted, const struct door_rules *door, const char *holder,
+	struct refusal *refusal)
 {
-	uint64_t missing = grant & ~permitted, unbound;
+	uint64_t missing = needed & ~permitted, unbound;
 	struct file_capabilities file;
 	struct statfs fs;
 
@@ -98,10 +101,9 @@ bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper
 	unbound = outside_bounding_set(missing);
 	if (unbound)
 		return refuse_capabilities(refusal, CEILING_BOUNDING, unbound, "");
-	if (!statfs(wrapper, &fs) && fs.f_flags & ST_NOSUID)
+	if (!statfs(holder, &fs) && fs.f_flags & ST_NOSUID)
 		return refuse_capabilities(refusal, CEILING_NOSUID, missing, "");
-	if (file_capabilities_read(&file, wrapper, -1) && missing & ~file.permitted)
-		return refuse_capabilities(refusal, file.permitted ? CEILING_NARROW : CEILING_WRAPPER,
-			missing & ~file.permitted, "");
-	return refuse_capabilities(refusal, CEILING_WITHHELD, missing, "");
+	if (file_capabilities_read(&file, holder, -1) && missing & ~file.permitted)
+		return refuse_capabilities(refusal, file.permitted ? door->narrow : door->none, missing & ~file.permitted, "");
+	return refuse_capabilities(refusal, door->withheld, missing, "");
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "door.h"
 #include "refusal.h"
 
 struct file_capabilities {
@@ -22,15 +23,18 @@ bool file_capabilities_parse(struct file_capabilities *file, const struct vfs_ns
 /* Of the file behind a path, or behind a descriptor where `path` is NULL. False with errno. */
 bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd);
 
-/* The grant: what a script's file may inherit. The effective flag means nothing on a script. Pure. */
-bool grant_of(uint64_t *grant, const struct file_capabilities *file, struct refusal *refusal);
+/* The grant: what a script's file has for the door. Those of `taken` that it permits only are the wrapper's, and no part of
+ * it. The effective flag means nothing on a script. Pure. */
+bool grant_of(uint64_t *grant, const struct file_capabilities *file, const struct door_rules *door, uint64_t taken,
+	struct refusal *refusal);
 
-bool grant_read(uint64_t *grant, int fd, struct refusal *refusal);
+bool grant_read(uint64_t *grant, int fd, const struct door_rules *door, uint64_t taken, struct refusal *refusal);
 
 /* Does a program with these hand exactly the grant on to a process that may inherit it? Pure. */
 bool grant_contained(uint64_t grant, const struct file_capabilities *file);
 
-/* Is the whole grant permitted? Otherwise tells why it is not, of the wrapper at `path`. */
-bool grant_below_ceiling(uint64_t grant, uint64_t permitted, const char *wrapper, struct refusal *refusal);
+/* Is all that is needed permitted? Otherwise tells why it is not: `holder` is the file that has the ceiling. */
+bool grant_below_ceiling(uint64_t needed, uint64_t permitted, const struct door_rules *door, const char *holder,
+	struct refusal *refusal);
 
 #endif

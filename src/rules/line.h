@@ -32,10 +32,9 @@ bool line_read(struct line *line, int fd, struct refusal *refusal);
 /* Takes the first line of a file apart as the kernel does: its wrapper and its text. */
 bool line_split(struct line *line, const char *head, size_t length, struct refusal *refusal);
 
-/* Does it name this very wrapper, and is it the line that the kernel called it with? Where the kernel was asked to
- * execute the script itself, by the canonical path that it was found to have, this is the program that its first line
+/* Does it name this very wrapper? Where the kernel was asked to execute the script itself, by the canonical path that it was found to have, this is the program that its first line
  * names: nobody but root could have changed either since. Otherwise, as when called by hand, /proc tells. */
-bool line_of(const struct line *line, const char *script, const char *executed, const char *called, struct refusal *refusal);
+bool line_of(const struct line *line, const char *script, const char *executed, struct refusal *refusal);
 
 /* Takes the text apart: [OPTION...] [env [-S]] [NAME=VALUE...] INTERPRETER [ARG...] */
 bool line_parse(struct line *line, struct refusal *refusal);

@@ -4,8 +4,8 @@
  * user id, %p for the script, %w for the wrapper. */
 
 /* What grants a script again that was changed; and what moves it to where nobody else can write. */
-#define REGRANT "setcap cap_NAME=i %p"
-#define MOVE "install -b %p " REFUGE " && setcap cap_NAME=i " REFUGE "/\"$(basename %p)\""
+#define REGRANT "setcap cap_NAME=ip %p"
+#define MOVE "install -b %p " REFUGE " && setcap cap_NAME=ip " REFUGE "/\"$(basename %p)\""
 
 REFUSAL(CALL_USAGE, RULE_CALL, 125,
 	"called without arguments; it is meant to be run by a script's #! line",
@@ -13,6 +13,9 @@ REFUSAL(CALL_USAGE, RULE_CALL, 125,
 REFUSAL(CALL_IDS, RULE_CALL, 125,
 	"real, effective and saved user or group id differ",
 	"chmod ug-s %w")
+REFUSAL(CALL_SETID, RULE_CALL, 125,
+	"it is set-user-ID or set-group-ID",
+	"chmod ug-s %p")
 REFUSAL(CALL_DESCRIPTORS, RULE_CALL, 125,
 	"descriptors 0 to 2 can't be opened on /dev/null: %e",
 	"mknod -m 666 /dev/null c 1 3")
@@ -30,6 +33,9 @@ REFUSAL(PATH_STEP, RULE_PATH, 125,
 	"namei -l %p")
 REFUSAL(PATH_LINK, RULE_PATH, 125,
 	"%o became a link while it was looked at",
+	"run %p again")
+REFUSAL(PATH_MOVED, RULE_PATH, 125,
+	"%o is another file than the one that was executed",
 	"run %p again")
 REFUSAL(PATH_OWNER, RULE_PATH, 125,
 	"%o is not owned by root",
@@ -143,14 +149,17 @@ REFUSAL(GRANT_UNSUPPORTED, RULE_GRANT, 125,
 	"its file system has no file capabilities",
 	MOVE)
 REFUSAL(GRANT_NONE, RULE_GRANT, 125,
-	"it has no inheritable capabilities (an edit, a copy or an upgrade loses them)",
+	"it has no capabilities (an edit, a copy or an upgrade loses them)",
 	REGRANT)
 REFUSAL(GRANT_ROOTID, RULE_GRANT, 125,
 	"its capabilities were set in a user namespace",
-	"setcap %g=i %p")
+	"setcap %g=ip %p")
 REFUSAL(GRANT_PERMITTED, RULE_GRANT, 125,
-	"it has permitted capabilities that are not inheritable: use =i",
-	"setcap %g=i %p")
+	"it has permitted capabilities that are not inheritable",
+	"setcap %g=ip %p")
+REFUSAL(GRANT_INHERITABLE, RULE_GRANT, 125,
+	"it has inheritable capabilities that are not permitted, as binfmt_misc wants them",
+	"setcap %g=ip %p")
 REFUSAL(ACCOUNT_WORD, RULE_ACCOUNT, 125,
 	"--user in its first line is not followed by NAME, UID or UID:GID",
 	"put the name of an account behind --user")
@@ -269,14 +278,23 @@ REFUSAL(CEILING_NOSUID, RULE_CEILING, 125,
 	"the wrapper did not get %g: it lies on a mount with nosuid",
 	"install capwrap on a file system that is not mounted nosuid")
 REFUSAL(CEILING_WRAPPER, RULE_CEILING, 125,
-	"the wrapper has no capabilities",
-	"setcap all=p %w")
+	"the wrapper has no capabilities, and was not started by binfmt_misc",
+	CEILING_FIX)
 REFUSAL(CEILING_NARROW, RULE_CEILING, 125,
 	"the wrapper is not to grant %g",
 	"getcap %w shows what it is to grant")
 REFUSAL(CEILING_EFFECTIVE, RULE_CEILING, 125,
 	"the kernel does not start %o: its capabilities are effective, and %g not in the bounding set",
 	"setcap all=p %o")
+REFUSAL(CEILING_ACCOUNT, RULE_CEILING, 125,
+	"its file does not permit %g, which --user takes",
+	"setcap 'cap_NAME=ip cap_setgid,cap_setuid+p' %p")
+REFUSAL(CEILING_SCRIPT, RULE_CEILING, 125,
+	"the kernel does not start it: its capabilities are effective, and %g not in the bounding set",
+	"setcap cap_NAME=ip %p")
+REFUSAL(CEILING_REGISTERED, RULE_CEILING, 125,
+	"the kernel withheld %g from the wrapper",
+	"run it untraced and outside of user namespaces, and register it with the flags OC")
 REFUSAL(CEILING_WITHHELD, RULE_CEILING, 125,
 	"the kernel withheld %g from the wrapper",
 	"run it untraced and outside of user namespaces")

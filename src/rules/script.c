@@ -30,27 +30,36 @@ static bool refuse_execution(const struct script *script, struct refusal *refusa
 	return refuse(refusal, (script->path.file.stx_mode & any) ? EXECUTE_OTHERS : EXECUTE_DENIED);
 }
 
-/* The canonical path of whatever a path leads to, which opening so has no effect on. */
-static bool resolve(char real[PATH_MAX], const char *path)
+/* The canonical path of what is open. */
+static bool resolve_descriptor(char real[PATH_MAX], int fd)
 {
 	static struct text link; /* not on the stack, which the caller limits */
-	int fd = open(path, O_PATH | O_CLOEXEC);
 	ssize_t length;
 
-	if (fd < 0)
-		return false;
 	link.length = 0;
 	text_add(&link, "/proc/self/fd/");
 	text_add_number(&link, (unsigned)fd);
 	link.bytes[link.length] = 0;
 	length = readlink(link.bytes, real, PATH_MAX);
-	close(fd);
 	if (length == PATH_MAX)
 		errno = ENAMETOOLONG;
 	if (length < 0 || length == PATH_MAX)
 		return false;
 	real[length] = 0;
 	return true;
+}
+
+/* Of whatever a path leads to, which opening so has no effect on. */
+static bool resolve(char real[PATH_MAX], const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC), error;
+	bool resolved = fd >= 0 && resolve_descriptor(real, fd);
+
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return resolved;
 }
 
 static bool script_walk(struct script *script, const char *path, struct refusal *refusal)
@@ -64,6 +73,14 @@ static bool script_walk(struct script *script, const char *path, struct refusal 
 		return true;
 	*script->path.real = 0;
 	return false;
+}
+
+static bool file_trust(const struct statx *file, struct refusal *refusal)
+{
+	if (!S_ISREG(file->stx_mode))
+		return refuse(refusal, FILE_TYPE);
+	return (!file->stx_uid || flaw(refusal, FILE_OWNER, "")) &&
+		(!path_writable(file->stx_mode) || flaw(refusal, FILE_WRITABLE, ""));
 }
 
 bool script_open(struct script *script, const char *path, struct refusal *refusal)
@@ -82,10 +99,38 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 		return refuse_execution(script, refusal);
 	if (script->fd < 0 || !file_look(&file, script->fd, "", AT_EMPTY_PATH))
 		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
-	if (!S_ISREG(file.stx_mode))
-		return refuse(refusal, FILE_TYPE);
-	return (!file.stx_uid || flaw(refusal, FILE_OWNER, "")) &&
-		(!path_writable(file.stx_mode) || flaw(refusal, FILE_WRITABLE, ""));
+	return file_trust(&file, refusal);
+}
+
+bool script_changes_ids(mode_t mode)
+{
+	return mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+}
+
+bool script_take(struct script *script, int fd, struct refusal *refusal)
+{
+	const char *real = script->path.real;
+	struct statx file;
+	int own;
+
+	script->fd = fd;
+	if (!file_look(&file, fd, "", AT_EMPTY_PATH) || !resolve_descriptor(script->path.way, fd))
+		return refuse(refusal, PATH_RESOLVE);
+	if (!path_walk(&script->path, script->path.way, &reasons, refusal)) {
+		*script->path.real = 0;
+		return false;
+	}
+	if (!file_same(&script->path.file, &file))
+		return refuse_about(refusal, PATH_MOVED, real, 0);
+	/* It may be that of the caller: whether it runs is not to depend on that. */
+	if (script_changes_ids(file.stx_mode))
+		return refuse(refusal, CALL_SETID);
+	/* The interpreter opens it by the caller's own rights. */
+	own = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0)
+		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
+	close(own);
+	return file_trust(&file, refusal);
 }
 
 /* Linux 6.14 judges the very descriptor, and refuses while anyone can write through another or through a mapping. */

@@ -18,6 +18,12 @@ struct script {
  *  - line and grant are read through the descriptor, never by name. */
 bool script_open(struct script *script, const char *path, struct refusal *refusal);
 
+/* The same for one that the kernel has opened: the path is the descriptor's, and must lead to the very same file. */
+bool script_take(struct script *script, int fd, struct refusal *refusal);
+
+/* Would the kernel take another user or group for it? */
+bool script_changes_ids(mode_t mode);
+
 /* May the caller execute it, by mode, mount and by nobody writing to it? */
 bool script_executable(const struct script *script, struct refusal *refusal);
 

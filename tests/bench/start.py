@@ -55,6 +55,7 @@ def wrappers(world: World) -> list[Case]:
         if source.exists():
             cases.append(world.through(f"glibc {kind}", world.program(source.name, source)))
     cases.append(world.through("capwrap", world.wrapper))
+    cases.append(world.through_kernel("binfmt_misc"))
     if env := find("env"):
         cases.append(world.through("env", Path(env)))
     if setpriv := find("setpriv"):
@@ -122,6 +123,10 @@ def start(world: World, rounds: int) -> None:
         parts = tenths(capwrap, direct, floor)
         ratio = (capwrap.median - direct.median) / (floor.median - direct.median)
         least = (capwrap.minimum - direct.minimum) / (floor.minimum - direct.minimum)
+        for case in first:
+            if case.name == "binfmt_misc":
+                say(f"\nby binfmt_misc capwrap adds {(case.median - direct.median) / (floor.median - direct.median):.2f} times what the "
+                    f"floor adds, by minima {(case.minimum - direct.minimum) / (floor.minimum - direct.minimum):.2f}. Goal 2.0.")
         say(f"\ncapwrap adds {ratio:.2f} times what the floor adds, by minima {least:.2f}; in tenths of the run "
             f"{parts[0]:.2f} to {parts[-1]:.2f}. Goal {GOAL}, limit {LIMIT}.")
     if not Path("/dev/log").exists():

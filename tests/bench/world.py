@@ -79,6 +79,17 @@ class World:
         caps = "cap_net_raw=i" if wrapper == self.wrapper else ""
         return Case(name, [self.script(f"{name.replace(' ', '-')}.script", f"{wrapper} {self.target}", caps)], wrapper)
 
+    def through_kernel(self, name: str) -> Case:
+        """A script that is the target's, through a wrapper without capabilities that is registered with binfmt_misc."""
+        wrapper, place = self.program("registered", self.wrapper), self.top / "binfmt_misc"
+        place.mkdir()
+        subprocess.run(["mount", "-t", "binfmt_misc", "none", place], check=True)
+        self.stack.callback(subprocess.run, ["umount", place], check=True)
+        entry = place / self.top.name
+        (place / "register").write_text(f":{entry.name}:M::#!{wrapper}\\x20::{wrapper}:OC\n")
+        self.stack.callback(entry.write_text, "-1")
+        return Case(name, [self.script(f"{name}.script", f"{wrapper} {self.target}", "cap_net_raw=ip")], wrapper)
+
     def measure(self, cases: list[Case], rounds: int) -> None:
         words = [str(USER.pw_uid), str(USER.pw_gid), str(rounds)]
         for case in cases:

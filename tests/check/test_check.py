@@ -578,7 +578,7 @@ def test_recursive_finds_granted_scripts_and_stale_grants(world):
     assert found[str(bad)]["rule"] == "grant"
     codes = {path: [warning["code"] for warning in report["warnings"]] for path, report in found.items()}
     assert codes == {str(good): [], str(bad): [], str(lost): [], str(stale): ["stale-grant"], str(text): ["stale-grant"]}
-    assert (found[str(lost)]["rule"], found[str(lost)]["fixes"]) == ("grant", [f"setcap cap_NAME=i {lost}"])
+    assert (found[str(lost)]["rule"], found[str(lost)]["fixes"]) == ("grant", [f"setcap cap_NAME=ip {lost}"])
     told = world.run(CHECK, "-r", world.top).text
     for word, path, caps in (("lost", lost, "none; everyone"), ("stale", stale, "cap_net_raw; everyone"),
                              ("refused", bad, "cap_net_raw; everyone"), ("wrapper", world.wrapper, "=p")):
@@ -787,7 +787,7 @@ def complete(words: str) -> list[str]:
 
 
 def test_bash_completion():
-    assert set(complete("capwrap-check --")) == {"--recursive", "--json", "--user", "--help", "--version"}
+    assert set(complete("capwrap-check --")) == {"--binfmt", "--recursive", "--json", "--user", "--help", "--version"}
     assert complete("capwrap-check --j") == ["--json"]
     assert "/etc/passwd" in complete("capwrap-check /etc/passw")
     assert complete("capwrap-check --user roo") == ["root"]
@@ -796,7 +796,7 @@ def test_bash_completion():
 def test_zsh_completion_is_well_formed():
     source = (SOURCE / "src/check/_capwrap-check").read_text()
     subprocess.run(["zsh", "-n", SOURCE / "src/check/_capwrap-check"], check=True)
-    for option in ("--recursive", "--json", "--user", "--help", "--version"):
+    for option in ("--binfmt", "--recursive", "--json", "--user", "--help", "--version"):
         assert option in source
 
 

@@ -18,6 +18,7 @@ WORDS = {
     "CALL_USAGE": "it is called, or it is not",
     "PATH_LINK": "somebody turned a link meanwhile",
     "PATH_ROOT": "in a user namespace nobody is root",
+    "PATH_MOVED": "it was exchanged just now",
     "FILE_OPEN": "who may read a script is its owner's decision",
     "FILE_LIMIT": "the limit is the caller's",
     "FILE_TYPE": "it is no script",
@@ -65,6 +66,7 @@ WORDS = {
     "CEILING_NO_NEW_PRIVS": "it is run where that is set",
     "CEILING_BOUNDING": "the same",
     "CEILING_NOSUID": "the wrapper has to be elsewhere",
+    "CEILING_REGISTERED": "it is run where the kernel withholds it",
     "CEILING_WITHHELD": "it is run where the kernel withholds it",
     "EFFECT_CORE": "a filter forbids it",
     "EFFECT_NOROOT": "the bounding set forbids it",
@@ -82,7 +84,8 @@ SHOWS = {"PATH_RESOLVE", "PATH_STEP", "EXECUTE_BUSY", "EXECUTE_ERROR", "LINE_REA
          "EFFECT_ACCOUNT", "EFFECT_DIRECTORY", "EFFECT_KEYRING"}
 
 # Commands for the machine as a whole, which the rules' own tests paste, in namespaces.
-ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF", "ACCOUNT_OWNER", "ACCOUNT_WRITABLE", "ACCOUNT_NOSUID", "ACCOUNT_EXECUTE", "ACCOUNT_READ"}
+ELSEWHERE = {"CALL_DESCRIPTORS", "CALL_SELF", "ACCOUNT_OWNER", "ACCOUNT_WRITABLE", "ACCOUNT_NOSUID", "ACCOUNT_EXECUTE", "ACCOUNT_READ",
+             "CALL_SETID", "GRANT_INHERITABLE", "CEILING_ACCOUNT", "CEILING_SCRIPT"}
 
 
 def script(world: World, line: str | bytes = "python3", name: str = "tools/it's a job", **more) -> Path:
@@ -230,7 +233,7 @@ def test_all_at_once(world):
     (report,) = check(world, path, uid=0)
     assert [fault["rule"] for fault in report["faults"]] == ["path", "file", "file", "execute", "line", "interpreter"]
     *_, last = report["fixes"]
-    assert last == f"setcap cap_net_raw=i {path}" and sum("setcap" in fix for fix in report["fixes"]) == 1
+    assert last == f"setcap cap_net_raw=ip {path}" and sum("setcap" in fix for fix in report["fixes"]) == 1
     for fix in report["fixes"]:
         if not fix.startswith("correct its name"):
             subprocess.run(["sh", "-c", fix], check=True)

@@ -83,9 +83,9 @@ static uint64_t check(void)
 	uint64_t granted = 0;
 
 	refusal.reason = REASONS;
-	assert(grant_read(&granted, file, &refusal) == (expected != 0));
+	assert(grant_read(&granted, file, &door_rules[DOOR_LINE], 0, &refusal) == (expected != 0));
 	assert(granted == expected);
-	assert(granted || (refusal.reason >= GRANT_READ && refusal.reason <= GRANT_PERMITTED));
+	assert(granted || (refusal.reason >= GRANT_READ && refusal.reason <= GRANT_INHERITABLE));
 
 	if (!file_capabilities_read(&capabilities, NULL, file))
 		return expected;

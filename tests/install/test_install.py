@@ -92,21 +92,40 @@ def test_secure_path_and_no_ceiling(world):
     assert sets_in(result.text)["CapEff"] == bit("cap_net_raw")
 
 
-def test_quickstart(world):
+ENTRIES = Path("/proc/sys/fs/binfmt_misc")
+
+
+@pytest.fixture
+def entries():
+    """Leaves no entry behind, and no mount."""
+    mounted = (ENTRIES / "register").exists()
+    yield ENTRIES
+    for entry in ENTRIES.glob("capwrap*"):
+        entry.write_text("-1")
+    if (ENTRIES / "register").exists() and not mounted:
+        subprocess.run(["umount", ENTRIES], check=True)
+
+
+@pytest.mark.parametrize("door", ["", "--kernel"])
+def test_quickstart(world, entries, door):
     """Twice from a clean checkout; then what it names to remove it all leaves nothing."""
     checkout = world.top / "checkout"
     subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", str(SOURCE), str(checkout)], check=True)
     prefix = world.top / "prefix"
     for _ in range(2):
-        done = subprocess.run(["./examples/quickstart"], cwd=checkout, capture_output=True, text=True,
+        done = subprocess.run(["./examples/quickstart", *filter(None, [door])], cwd=checkout, capture_output=True, text=True,
                               env={**os.environ, "PREFIX": str(prefix)}, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done
         assert "capwrap works" in done.stdout.splitlines()[-1]
-    removal = re.findall(r"^    ((?:rm|ninja) .*)$", done.stdout, re.M)
-    assert len(removal) == 3
+        assert getcap(prefix / "bin/capwrap").endswith("" if door else "=p\n")
+    conf = prefix / ("lib/binfmt.d" if door else "share/capwrap") / "capwrap.conf"
+    assert conf.read_text().count(f"::#!{prefix}/bin/capwrap\\x") == 2
+    removal = re.findall(r"^    ((?:rm|ninja|echo -1) .*)$", done.stdout, re.M)
+    assert len(removal) == (5 if door else 3)
     for command in removal:
         subprocess.run(command, shell=True, cwd=checkout, check=True)
     assert [path for path in prefix.rglob("*") if path.is_file()] == []
+    assert [entry.name for entry in entries.glob("capwrap*")] == []
     (checkout / "build").rmdir()
     status = subprocess.run(["git", "-c", "safe.directory=*", "status", "--porcelain", "--ignored"], cwd=checkout,
                             capture_output=True, text=True, check=True).stdout

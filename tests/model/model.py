@@ -110,6 +110,7 @@ class Setup:
     nosuid: bool = False  # is the wrapper's mount
     contain: bool = False
     no_new_privs: bool = False
+    binfmt: bool = False  # is the wrapper registered with binfmt_misc?
 
 
 def covers(file: File | None, grant: int) -> bool:
@@ -117,15 +118,17 @@ def covers(file: File | None, grant: int) -> bool:
     return bool(file) and not file.rootid and not file.permitted and not grant & ~file.inheritable
 
 
-def grant_of(file: File | None) -> int:
+def grant_of(file: File | None, binfmt: bool) -> int:
     every = file.permitted | file.inheritable if file else 0
     if not every:
         raise Refused("GRANT_NONE")
     if file.rootid:
         raise Refused("GRANT_ROOTID", every)
-    if file.permitted & ~file.inheritable:
+    if binfmt and file.inheritable & ~file.permitted:
+        raise Refused("GRANT_INHERITABLE", every)
+    if not binfmt and file.permitted & ~file.inheritable:
         raise Refused("GRANT_PERMITTED", every)
-    return file.inheritable
+    return every
 
 
 def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
@@ -136,6 +139,8 @@ def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
         raise Refused("CEILING_NO_NEW_PRIVS", missing)
     if missing & ~wrapper.bounding:
         raise Refused("CEILING_BOUNDING", missing & ~wrapper.bounding)
+    if setup.binfmt:
+        raise Refused("CEILING_REGISTERED", missing)
     if setup.nosuid:
         raise Refused("CEILING_NOSUID", missing)
     held = setup.ceiling.permitted if setup.ceiling else 0
@@ -148,7 +153,7 @@ def take(setup: Setup, wrapper: Process, grant: int) -> Process:
     process = wrapper.capset(wrapper.permitted, 0, 0) if wrapper.effective else wrapper
     if process.uid == 0 or CORE_IS_0:
         process = process.capset(wrapper.permitted, wrapper.permitted & SETPCAP, 0)
-    if process.uid == 0:
+    if process.uid == 0 and process.securebits & 3 != 3:
         try:
             process = process.set_securebits(process.securebits | NOROOT | NOROOT << 1)
         except Eperm:
@@ -162,8 +167,8 @@ def take(setup: Setup, wrapper: Process, grant: int) -> Process:
 
 def run(setup: Setup, caller: Process) -> Process:
     """The interpreter as it starts. Raises Refused, or Eperm where not even the wrapper starts."""
-    wrapper = caller.execve(setup.ceiling, setup.nosuid)
-    grant = grant_of(setup.grant)
+    wrapper = caller.execve(setup.grant) if setup.binfmt else caller.execve(setup.ceiling, setup.nosuid)
+    grant = grant_of(setup.grant, setup.binfmt)
     if setup.interpreter and not covers(setup.interpreter, grant):
         raise Refused("INTERPRETER_CAPABILITIES", grant)
     if setup.contain and not covers(setup.interpreter, grant):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, note, settings, strategies as st
-from kit import BUILD, THOROUGH, USER, World, bounding, remove_tree, sets_in
+from kit import BUILD, THOROUGH, USER, Registered, World, bounding, remove_tree, sets_in
 from model import VALID, Eperm, File, Process, Refused, Setup, run
 
 MACHINE = bounding()
@@ -61,10 +61,13 @@ def setups(draw) -> Setup:
     """Ones that mostly would run."""
     held = MACHINE if draw(often) else VALID
     grant, more = held & draw(masks) or 1, draw(masks)
+    binfmt = draw(st.booleans())
+    one, other = ("permitted", "inheritable") if binfmt else ("inheritable", "permitted")
     scripts = [
-        File(inheritable=grant),
-        File(inheritable=grant, effective=True),
-        File(permitted=grant & more, inheritable=grant),
+        File(**{one: grant}),
+        File(**{one: grant}, effective=True),
+        File(**{one: grant, other: grant & more}),
+        File(permitted=grant, inheritable=grant),
     ]
     interpreters = [None, File(inheritable=grant | more), File(inheritable=grant | more, effective=True)]
     ceilings = [File(permitted=VALID), File(permitted=grant | more), File(permitted=grant | more, effective=True)]
@@ -73,9 +76,10 @@ def setups(draw) -> Setup:
         ceiling=draw(st.sampled_from(ceilings) if draw(often) else files | st.none()),
         grant=draw(st.sampled_from(scripts) if draw(often) else files | beyond | st.none()),
         interpreter=draw(st.sampled_from(interpreters) if draw(often) else files | st.just(File())),
-        nosuid=draw(seldom),
+        nosuid=draw(seldom) and not binfmt,
         contain=draw(seldom) or draw(seldom),
         no_new_privs=draw(st.booleans()),
+        binfmt=binfmt,
     )
 
 
@@ -91,17 +95,20 @@ class Arena(World):
         self.folder("bin")
         self.folder("nosuid")
         self.wrapper = self.program("bin/capwrap", BUILD / "src/capwrap/capwrap", caps="")
+        self.folder("registered")
+        self.other = self.program("registered/capwrap", BUILD / "src/capwrap/capwrap", caps="")
+        self.door = Registered(self, magic=f"#!{self.other}", interpreter=self.other)
         subprocess.run(["mount", "--bind", top / "bin", top / "nosuid"], check=True)
         subprocess.run(["mount", "-o", "remount,bind,nosuid", top / "nosuid"], check=True)
 
     def of(self, setup: Setup) -> Path:
         """The script for this, with all that it needs."""
         options = " --unproven" + " --contain" * setup.contain + " --no-new-privs" * setup.no_new_privs
-        folder = "nosuid" if setup.nosuid else "bin"
+        folder = "nosuid" if setup.nosuid else "registered" if setup.binfmt else "bin"
         path = self.top / f"script{options.replace(' ', '')}-{folder}"
         if not path.exists():
             self.script(path, f"#!{self.top}/{folder}/capwrap{options} {self.status}\n", caps=None)
-        self.put(self.wrapper, setup.ceiling)
+        self.put(self.other if setup.binfmt else self.wrapper, setup.ceiling)
         self.put(self.status, setup.interpreter)
         self.put(path, setup.grant)
         return path
@@ -130,9 +137,13 @@ class Arena(World):
 def arena():
     top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
     top.chmod(0o755)
+    made = None
     try:
-        yield Arena(top)
+        made = Arena(top)
+        yield made
     finally:
+        if made:
+            made.door.close()
         remove_tree(top)
 
 
@@ -159,7 +170,7 @@ def refusal_in(refusals):
     patterns = {
         name: re.compile("capwrap: .+: " + "".join(
             holes.get(part, ".+" if part.startswith("%") else re.escape(part))
-            for part in re.split("(%[oegpw])", f"{row['reason']}; {row['fix']}")) + "\n")
+            for part in re.split("(%[oegupw])", f"{row['reason']}; {row['fix']}")) + "\n")
         for name, row in refusals.items()
     }
 
@@ -230,7 +241,7 @@ def test_wrapper_equals_model(arena, refusal_in):
 KINDS = {
     "effective", "effective by the interpreter", "permitted", "EPERM", "GRANT_NONE", "GRANT_ROOTID", "GRANT_PERMITTED",
     "INTERPRETER_CAPABILITIES", "CONTAIN_UNCOVERED", "CEILING_NO_NEW_PRIVS", "CEILING_BOUNDING", "CEILING_NOSUID",
-    "CEILING_WRAPPER", "CEILING_NARROW", "CEILING_WITHHELD", "EFFECT_NOROOT", "EFFECT_SETS",
+    "GRANT_INHERITABLE", "CEILING_WRAPPER", "CEILING_NARROW", "CEILING_WITHHELD", "EFFECT_NOROOT", "EFFECT_SETS",
 }
 
 
@@ -244,7 +255,7 @@ def kind(outcome) -> str:
 
 def is_exactly_the_grant(seen: Process, setup: Setup, caller: Process) -> None:
     """What no model has to tell: never more than the grant, and nothing of it lost."""
-    grant = setup.grant.inheritable
+    grant = setup.grant.permitted if setup.binfmt else setup.grant.inheritable
     assert (seen.permitted, seen.inheritable) == (grant, grant)
     assert seen.effective in (0, grant) and seen.ambient in (0, grant)
     assert not (setup.contain and seen.ambient)

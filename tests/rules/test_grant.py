@@ -112,7 +112,7 @@ def test_grant_set_by_the_user(world, attacker, beaten):
     result = beaten(world.run(script), "GRANT_ROOTID", script)
 
     fix = fix_of(result)
-    assert fix == f"setcap cap_net_raw=i {script}"
+    assert fix == f"setcap cap_net_raw=ip {script}"
     script = world.script("job", "python3", GENUINE, None)
     os.setxattr(script, "security.capability", attribute)
     mend(result)
@@ -138,7 +138,7 @@ def test_grant_permitted(world, refused, caps):
     assert world.run(naive).sets["CapEff"] & bit(GRANT)
     result = world.run(script)
     refused(result, "GRANT_PERMITTED", script)
-    assert "use =i;" in result.err
+    assert "not inheritable;" in result.err
     mend(result)
     genuine(world.run(script), "cap_kill,cap_net_raw" if "kill" in caps else GRANT)
 

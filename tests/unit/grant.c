@@ -20,25 +20,43 @@ START_TEST(grants)
 		struct file_capabilities file;
 		enum reason reason;
 		uint64_t grant;
+		enum door door;
+		uint64_t taken;
 	} table[] = {
-		{{false, false, 0, 0, 0}, GRANT_NONE, 0},
-		{{true, false, 0, 0, 0}, GRANT_NONE, 0},
-		{{true, false, 1000, 0, 0}, GRANT_NONE, 0},
-		{{true, false, 0, 0, NET}, OK, NET},
-		{{true, false, 0, 0, NET | KILL | TOP}, OK, NET | KILL | TOP},
-		{{true, false, 0, NET, NET | KILL}, OK, NET | KILL},
-		{{true, false, 0, NET, 0}, GRANT_PERMITTED, 0},
-		{{true, false, 0, NET | KILL, NET}, GRANT_PERMITTED, 0},
-		{{true, false, 1000, 0, NET}, GRANT_ROOTID, 0},
-		{{true, false, 1000, NET, 0}, GRANT_ROOTID, 0},
-		{{true, false, (uid_t)-1, 0, NET}, GRANT_ROOTID, 0},
+		{{true, false, 0, NET, NET}, OK, NET, DOOR_LINE, 0},
+		{{true, false, 0, NET, NET}, OK, NET, DOOR_BINFMT, 0},
+		{{true, false, 0, NET, 0}, OK, NET, DOOR_BINFMT, 0},
+		{{true, true, 0, NET, 0}, OK, NET, DOOR_BINFMT, 0},
+		{{true, false, 0, 0, NET}, GRANT_INHERITABLE, 0, DOOR_BINFMT, 0},
+		{{true, false, 0, NET, NET | KILL}, GRANT_INHERITABLE, 0, DOOR_BINFMT, 0},
+		{{true, false, 1000, NET, NET}, GRANT_ROOTID, 0, DOOR_BINFMT, 0},
+		{{false, false, 0, 0, 0}, GRANT_NONE, 0, DOOR_BINFMT, 0},
+		/* What the wrapper takes. */
+		{{true, false, 0, NET | KILL, NET}, OK, NET, DOOR_BINFMT, KILL},
+		{{true, false, 0, NET | KILL, NET}, OK, NET, DOOR_LINE, KILL},
+		{{true, false, 0, NET | KILL, NET | KILL}, OK, NET | KILL, DOOR_BINFMT, KILL},
+		{{true, false, 0, NET | KILL | TOP, NET}, OK, NET | TOP, DOOR_BINFMT, KILL},
+		{{true, false, 0, NET | KILL | TOP, NET}, GRANT_PERMITTED, 0, DOOR_LINE, KILL},
+		{{true, false, 0, KILL, 0}, GRANT_NONE, 0, DOOR_BINFMT, KILL},
+		{{true, false, 0, KILL, 0}, GRANT_NONE, 0, DOOR_LINE, KILL},
+		{{false, false, 0, 0, 0}, GRANT_NONE, 0, DOOR_LINE, 0},
+		{{true, false, 0, 0, 0}, GRANT_NONE, 0, DOOR_LINE, 0},
+		{{true, false, 1000, 0, 0}, GRANT_NONE, 0, DOOR_LINE, 0},
+		{{true, false, 0, 0, NET}, OK, NET, DOOR_LINE, 0},
+		{{true, false, 0, 0, NET | KILL | TOP}, OK, NET | KILL | TOP, DOOR_LINE, 0},
+		{{true, false, 0, NET, NET | KILL}, OK, NET | KILL, DOOR_LINE, 0},
+		{{true, false, 0, NET, 0}, GRANT_PERMITTED, 0, DOOR_LINE, 0},
+		{{true, false, 0, NET | KILL, NET}, GRANT_PERMITTED, 0, DOOR_LINE, 0},
+		{{true, false, 1000, 0, NET}, GRANT_ROOTID, 0, DOOR_LINE, 0},
+		{{true, false, 1000, NET, 0}, GRANT_ROOTID, 0, DOOR_LINE, 0},
+		{{true, false, (uid_t)-1, 0, NET}, GRANT_ROOTID, 0, DOOR_LINE, 0},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++) {
 		struct refusal refusal = {.reason = OK};
 		uint64_t grant = 0;
 
-		ck_assert_int_eq(grant_of(&grant, &table[i].file, &refusal), table[i].reason == OK);
+		ck_assert_int_eq(grant_of(&grant, &table[i].file, &door_rules[table[i].door], table[i].taken, &refusal), table[i].reason == OK);
 		ck_assert_int_eq(refusal.reason, table[i].reason);
 		ck_assert_uint_eq(grant, table[i].grant);
 	}
@@ -147,11 +165,11 @@ START_TEST(ceiling)
 {
 	struct refusal refusal = {.reason = OK};
 
-	ck_assert(grant_below_ceiling(NET, NET, "/", &refusal));
-	ck_assert(grant_below_ceiling(NET, NET | KILL, "/", &refusal));
-	ck_assert(!grant_below_ceiling(NET | KILL, KILL, "/", &refusal));
+	ck_assert(grant_below_ceiling(NET, NET, &door_rules[DOOR_LINE], "/", &refusal));
+	ck_assert(grant_below_ceiling(NET, NET | KILL, &door_rules[DOOR_LINE], "/", &refusal));
+	ck_assert(!grant_below_ceiling(NET | KILL, KILL, &door_rules[DOOR_LINE], "/", &refusal));
 	ck_assert_uint_eq(refusal.capabilities, NET);
-	ck_assert(!grant_below_ceiling(TOP | NET, NET, "/", &refusal));
+	ck_assert(!grant_below_ceiling(TOP | NET, NET, &door_rules[DOOR_LINE], "/", &refusal));
 	ck_assert_uint_eq(refusal.capabilities, TOP);
 }
 END_TEST

@@ -201,18 +201,16 @@ START_TEST(of)
 	struct line line = {.wrapper = "/proc/self/exe", .text = "python3"};
 	struct refusal refusal = {.reason = OK};
 
-	ck_assert(line_of(&line, "/s", "/w", "python3", &refusal));
-	ck_assert(!line_of(&line, "/s", "/w", "python3 ", &refusal));
-	ck_assert_int_eq(refusal.reason, LINE_DIFFERS);
+	ck_assert(line_of(&line, "/s", "/w", &refusal));
 	strcpy(line.wrapper, "/bin/sh");
-	ck_assert(!line_of(&line, "/s", "/w", "python3", &refusal));
+	ck_assert(!line_of(&line, "/s", "/w", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_WRAPPER);
-	ck_assert(line_of(&line, "/s", "/s", "python3", &refusal));
+	ck_assert(line_of(&line, "/s", "/s", &refusal));
 	strcpy(line.wrapper, "self/exe");
 	ck_assert_int_eq(chdir("/proc"), 0);
-	ck_assert(!line_of(&line, "/s", "/w", "python3", &refusal));
+	ck_assert(!line_of(&line, "/s", "/w", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_WRAPPER);
-	ck_assert(!line_of(&line, "/s", "/s", "python3", &refusal));
+	ck_assert(!line_of(&line, "/s", "/s", &refusal));
 	ck_assert_int_eq(refusal.reason, LINE_WRAPPER);
 }
 END_TEST
