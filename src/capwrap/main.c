@@ -9,11 +9,11 @@
 
 static const char help[] =
 	"usage: #!" BINDIR "/capwrap [OPTION...] [env [-S]] [NAME=VALUE...] INTERPRETER [ARG...]\n"
-	"       in the first line of SCRIPT, and: setcap CAPABILITIES=i SCRIPT\n"
+	"       in the first line of SCRIPT, and: setcap CAPABILITIES=ip SCRIPT\n"
 	"       capwrap LINE SCRIPT [ARG...]   as the kernel calls it\n"
 	"       capwrap --help | --version\n"
 	"\n"
-	"Runs SCRIPT with exactly the inheritable capabilities of its file.\n"
+	"Runs SCRIPT with exactly the capabilities of its file.\n"
 	"\n"
 	"  -e, --env NAME[,NAME...]  keep these of the caller's environment variables\n"
 	"  -c, --contain             capabilities permitted only, and not for child processes\n"
