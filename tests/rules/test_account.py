@@ -8,10 +8,10 @@ import pytest
 from kit import (
     ACCOUNT,
     BUILD,
+    CHECK,
     GENUINE,
     GRANT,
     OTHER,
-
     REPORT,
     SETS,
     USER,
@@ -26,7 +26,6 @@ from kit import (
     grant,
     interpreter,
     mend,
-
     sets_in,
 )
 
@@ -46,7 +45,7 @@ def taken(uid: int = ACCOUNT, gid: int = ACCOUNT, groups: tuple | list = ()) -> 
 
 def predicted(accounts: Accounts, script, uid: int = USER, cwd="/") -> dict:
     """What capwrap-check says, as that user."""
-    done = accounts.run(BUILD / "src/check/capwrap-check", "--json", script, uid=uid, cwd=cwd)
+    done = accounts.run(CHECK, "--json", script, uid=uid, cwd=cwd)
     return json.loads(done.out)[0]
 
 
@@ -293,7 +292,7 @@ def test_account_not_mapped(world, refused):
     script = world.script("job", f"--user {ACCOUNT}:{ACCOUNT} python3", GENUINE)
     alone = ["unshare", "--user", "--map-root-user"]
     refused(world.run(*alone, script, uid=0), "EFFECT_ACCOUNT", script)
-    done = world.run(*alone, BUILD / "src/check/capwrap-check", "--json", script, uid=0)
+    done = world.run(*alone, CHECK, "--json", script, uid=0)
     assert json.loads(done.out)[0]["rule"] == "effect"
 
 
@@ -377,7 +376,7 @@ def test_account_of_root_with_securebits(world, accounts, bits):
     script = world.script("job", "--user acct python3", GENUINE)
     run = ["setpriv", f"--securebits={bits}"]
     result = accounts.run(*run, script, uid=0)
-    done = accounts.run(*run, BUILD / "src/check/capwrap-check", "--json", script, uid=0)
+    done = accounts.run(*run, CHECK, "--json", script, uid=0)
     said = json.loads(done.out)[0]
     if bits == "+keep_caps_locked":
         refused_for = said["verdict"] == "refused" and said["reason"] in result.err
@@ -416,5 +415,5 @@ def test_account_groups_too_many(world, accounts, refused):
 def test_account_is_logged(world, accounts):
     """Names of the check's report."""
     script = world.script("job", "--user acct --chdir / python3", GENUINE)
-    told = accounts.run(BUILD / "src/check/capwrap-check", script).text
+    told = accounts.run(CHECK, script).text
     assert f"  account     acct, uid {ACCOUNT}, gid {ACCOUNT}; groups {GROUPS[0]}, {GROUPS[1]}\n  in          /\n" in told

@@ -8,6 +8,7 @@ import pytest
 from kit import (
     ACCOUNT,
     BUILD,
+    CHECK,
     FLIP,
     GENUINE,
     GRANT,
@@ -143,7 +144,7 @@ def test_door_root_with_securebits(world, registered, bits):
     else:
         assert result.code == 125 and "root's run can't be narrowed" in result.err
     done = world.run("unshare", "--mount", "sh", "-c", f"mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; "
-                     f"setpriv --securebits={bits} {BUILD}/src/check/capwrap-check {script}", uid=0)
+                     f"setpriv --securebits={bits} {CHECK} {script}", uid=0)
     assert done.code == (0 if "locked" in bits else 1) and door.names, done
 
 
@@ -398,12 +399,12 @@ def test_door_replaced_while_it_starts(world, registered, attacker):
 def test_door_before_it_is_registered(world, registered):
     """capwrap-check --binfmt tells what would happen by this door."""
     script = world.script("job", "python3", GENUINE, f"{GRANT}=ip")
-    done = world.run(BUILD / "src/check/capwrap-check", "--binfmt", script)
+    done = world.run(CHECK, "--binfmt", script)
     assert "door        binfmt_misc, once it is registered\n" in done.text, done
     spaced = world.script("spaced", f"#! {world.wrapper} python3\n", GENUINE, f"{GRANT}=ip")
-    assert world.run(BUILD / "src/check/capwrap-check", "-b", spaced).text.count("binfmt_misc") == 0  # it would not fit
+    assert world.run(CHECK, "-b", spaced).text.count("binfmt_misc") == 0  # it would not fit
     world.setcap(f"{GRANT}=i", script)
-    done = world.run(BUILD / "src/check/capwrap-check", "-b", script)
+    done = world.run(CHECK, "-b", script)
     assert done.code == 1 and "as binfmt_misc wants them" in done.text
-    listed = world.run(BUILD / "src/check/capwrap-check", "-br", world.top)
+    listed = world.run(CHECK, "-br", world.top)
     assert "refused  " in listed.text
