@@ -14,15 +14,6 @@
 
 #define SIGNALS 64
 
-/* Groups first: who is somebody else may not. */
-static bool ids_take(const struct account *account)
-{
-	uid_t uid = account->uid;
-	gid_t gid = account->gid;
-
-	return !setgroups(account->count, account->groups) && !setresgid(gid, gid, gid) && !setresuid(uid, uid, uid);
-}
-
 /* The kernel sorts groups. There are as many, and none is there twice. */
 static bool groups_are(const struct account *account)
 {
@@ -91,7 +82,7 @@ bool become(const struct account *account, uint64_t permitted, struct refusal *r
 		return refuse(refusal, EFFECT_SETS);
 	/* Root's sets would end with root. Where securebits forbid this, they may hold all the same: that is read back. */
 	(void)prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-	if (!ids_take(account))
+	if (!account_take(account))
 		return refuse(refusal, EFFECT_ACCOUNT);
 	if (!sets_set(&(struct sets){.permitted = permitted}))
 		return refuse(refusal, EFFECT_SETS);

@@ -98,13 +98,6 @@ static bool signals_take(const struct decision *decision, struct refusal *refusa
 		refuse(refusal, EFFECT_SIGNALS);
 }
 
-/* By the account's own rights: the process is its own. */
-static bool may_access(const struct account *account, const char *path, int mode)
-{
-	(void)account;
-	return !access(path, mode);
-}
-
 bool effect_run(struct decision *decision, const struct call *call, struct refusal *refusal)
 {
 	size_t size = decision_arguments_max(decision, call->count) * sizeof(char *);
@@ -128,7 +121,7 @@ bool effect_run(struct decision *decision, const struct call *call, struct refus
 	/* 4. Where it runs, and whether the account may. */
 	if (decision->line.directory && chdir(decision->line.directory) < 0)
 		return refuse_about(refusal, EFFECT_DIRECTORY, decision->line.directory, errno);
-	if (decision->line.user && !decision_is_reachable(decision, may_access, refusal))
+	if (decision->line.user && !decision_is_reachable(decision, account_may, refusal))
 		return false;
 
 	log_granted(decision, call);

@@ -120,12 +120,6 @@ static bool start_make(struct start *start, const struct decision *decision, con
 	return !error || refuse_about(refusal, INTERPRETER_EXEC, wrapper, error);
 }
 
-static bool may_access(const struct account *account, const char *path, int mode)
-{
-	(void)account;
-	return !access(path, mode);
-}
-
 /* For who can't become the account to try. Of what can't be seen, or has an access control list, nothing is said. */
 static bool may_by_mode(const struct account *account, const char *path, int mode)
 {
@@ -146,8 +140,7 @@ static bool account_try(const struct account *account)
 	struct sets sets;
 
 	return sets_get(&sets) && sets_set(&(struct sets){.permitted = sets.permitted, .effective = sets.permitted}) &&
-		!setgroups(account->count, account->groups) && !setresgid(account->gid, account->gid, account->gid) &&
-		!setresuid(account->uid, account->uid, account->uid);
+		account_take(account);
 }
 
 /* The directory of --chdir, a step after the other. */
@@ -185,7 +178,7 @@ static bool place_try(const struct decision *decision, struct refusal *refusal)
 		return refuse_about(refusal, EFFECT_DIRECTORY, line->directory, errno);
 	if (line->directory && line->user && !is_account && !directory_reach(decision, may_by_mode, refusal))
 		return false;
-	return !line->user || decision_is_reachable(decision, is_account ? may_access : may_by_mode, refusal);
+	return !line->user || decision_is_reachable(decision, is_account ? account_may : may_by_mode, refusal);
 }
 
 /* In a process of its own. What it finds is in memory that both have. */

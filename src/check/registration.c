@@ -84,11 +84,11 @@ bool registration_find(struct registration *registration, const char *path, int 
 {
 	unsigned char head[HEAD_SIZE];
 	ssize_t size = pread(fd, head, sizeof head, 0);
-	DIR *place = opendir(PLACE);
+	DIR *place = is_disabled() ? NULL : opendir(PLACE);
 	struct dirent *name;
 	bool fits = false;
 
-	while (place && size > 0 && !fits && !is_disabled() && (name = readdir(place))) {
+	while (place && size > 0 && !fits && (name = readdir(place))) {
 		char file[sizeof PLACE + NAME_MAX + 1];
 		FILE *entry;
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -254,4 +255,19 @@ bool account_find(struct account *account, const char *word, struct refusal *ref
 			return false;
 	}
 	return home_trust(account, refusal);
+}
+
+bool account_take(const struct account *account)
+{
+	uid_t uid = account->uid;
+	gid_t gid = account->gid;
+
+	/* Groups first: who is somebody else may not. */
+	return !setgroups(account->count, account->groups) && !setresgid(gid, gid, gid) && !setresuid(uid, uid, uid);
+}
+
+bool account_may(const struct account *account, const char *name, int mode)
+{
+	(void)account;
+	return !access(name, mode);
 }

@@ -30,7 +30,13 @@ struct account {
  * for a home on a mount with nosuid, and for directories that the account itself owns. */
 bool account_find(struct account *account, const char *word, struct refusal *refusal);
 
-/* The parts of that which are pure. What the word says: a name, or numbers; `complete` where nothing is to be looked up. */
+/* Takes its groups, gid and uid. False with errno, and then perhaps with some of them. */
+bool account_take(const struct account *account);
+
+/* In a process that has taken it: may it have that access, by its own rights and no capabilities? */
+bool account_may(const struct account *account, const char *name, int mode);
+
+/* The parts of finding it that are pure. What the word says: a name, or numbers; `complete` where nothing is to be looked up. */
 bool account_parse(struct account *account, const char *word, bool *complete, struct refusal *refusal);
 
 /* Looks the account of that word up in the bytes of /etc/passwd: by its name, else by its uid. The first that fits decides. */

@@ -30,7 +30,6 @@ from kit import (
 )
 
 GROUPS = [ACCOUNT + 1, ACCOUNT + 2]  # those of acct
-GIVEN = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 
 
 def ids(status: str) -> dict[str, list[int]]:
