@@ -12,6 +12,7 @@
 struct expected {
 	enum reason reason; /* REASONS: none */
 	char wrapper[256], line[256], bytes[256];
+	const char *user, *directory; /* NULL: none */
 	bool contain, no_new_privs;
 	bool unproven;
 	char *kept[256], *assigned[256], *words[256];
@@ -135,6 +136,7 @@ static enum reason expect_words(struct expected *expected)
 	char *all[256], *save = NULL;
 	size_t count = 0, at = 0;
 
+	expected->user = expected->directory = NULL;
 	strcpy(expected->bytes, expected->line);
 	for (char *word = strtok_r(expected->bytes, " \t", &save); word; word = strtok_r(NULL, " \t", &save))
 		all[count++] = word;
@@ -149,12 +151,20 @@ static enum reason expect_words(struct expected *expected)
 			expected->unproven = true;
 		else if (!strncmp(all[at], "--env=", 6))
 			reason = expect_names(expected, all[at] + 6);
-		else if (strcmp(all[at], "-e") && strcmp(all[at], "--env"))
-			return LINE_OPTION;
-		else if (++at == count)
-			return LINE_ENV_NAME;
+		else if (!strcmp(all[at], "-e") || !strcmp(all[at], "--env"))
+			reason = ++at == count ? LINE_ENV_NAME : expect_names(expected, all[at]);
+		else if (!strncmp(all[at], "--user=", 7))
+			expected->user = all[at] + 7;
+		else if (!strcmp(all[at], "-u") || !strcmp(all[at], "--user"))
+			reason = ++at == count ? LINE_INTERPRETER : (expected->user = all[at], REASONS);
+		else if (!strncmp(all[at], "--chdir=", 8))
+			expected->directory = all[at] + 8;
+		else if (!strcmp(all[at], "-C") || !strcmp(all[at], "--chdir"))
+			reason = ++at == count ? LINE_DIRECTORY : (expected->directory = all[at], REASONS);
 		else
-			reason = expect_names(expected, all[at]);
+			return LINE_OPTION;
+		if (reason == REASONS && expected->directory && *expected->directory != '/')
+			reason = LINE_DIRECTORY;
 		if (reason != REASONS)
 			return reason;
 	}
@@ -207,6 +217,12 @@ static void within(const struct line *line, char *const words[])
 	}
 }
 
+static void same(const char *given, const char *wanted)
+{
+	assert(!given == !wanted);
+	assert(!given || !strcmp(given, wanted));
+}
+
 static void check_words(struct line *line, struct expected *expected, const uint8_t *rest, size_t size)
 {
 	static struct interpreter interpreter;
@@ -226,6 +242,8 @@ static void check_words(struct line *line, struct expected *expected, const uint
 	assert(line->count == expected->count);
 	equal(line->words, expected->words, expected->count);
 	equal(line->kept, expected->kept, expected->names);
+	same(line->user, expected->user);
+	same(line->directory, expected->directory);
 
 	assert(line->unproven == expected->unproven);
 	equal(line->assigned, expected->assigned, expected->assignments);
