@@ -194,7 +194,7 @@ static void check_proven(const struct line *line, const struct proven *proven)
 			assert(!strpbrk(word + 1, shell ? "cislDmrtkn" : "cmixdhVv"));
 	}
 	/* It takes an argument, and there is none but the script. */
-	if (line->count > first && !*proven->last && last[0] == '-' && last[1] != '-')
+	if (line->count > first && !*proven->last && last[0] == '-' && last[1] && last[1] != '-')
 		assert(strlen(last) > 2 || !strchr(shell ? "o" : "XcmeFv", last[1]));
 	if (*proven->last)
 		assert(last[strlen(last) - 1] == *proven->last && last[0] == '-');
