@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kit import ACCOUNT, BUILD, OTHER, REPORT, USER, Accounts, Attacker, Machine, Result, Seen, World, remove_tree
+from kit import ACCOUNT, BUILD, OTHER, REPORT, USER, Accounts, Attacker, Grants, Machine, Result, Seen, World, remove_tree
 
 
 @pytest.fixture
@@ -78,6 +78,13 @@ def accounts(world):
     accounts = Accounts(world)
     yield accounts
     accounts.close()
+
+
+@pytest.fixture
+def grants(world):
+    grants = Grants(world)
+    yield grants
+    grants.close()
 
 
 @pytest.fixture

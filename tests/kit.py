@@ -27,6 +27,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1]
 BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/tests"))
 EXAMPLES = SOURCE / "examples"
+INSTALLED = "/usr/local/bin/capwrap"  # the wrapper that this build writes into first lines
 THOROUGH = os.environ.get("THOROUGH") == "1"  # more of what is tried at random, or in every combination
 LIBCAP = ctypes.CDLL("libcap.so.2", use_errno=True)
 LIBCAP.cap_from_text.restype = ctypes.c_void_p
@@ -104,6 +105,13 @@ def grant(mask: int) -> dict[str, int]:
 def four(sets: dict[str, int]) -> dict[str, int]:
     """The sets that a grant decides, of all that a status has."""
     return {name: sets[name] for name in SETS}
+
+
+def all_of(path: Path) -> tuple:
+    """All that a file is, but for the time of its last reading."""
+    st = path.stat()
+    return (path.read_bytes(), st.st_ino, st.st_mtime_ns, st.st_ctime_ns, st.st_mode, st.st_uid, st.st_gid,
+            {name: os.getxattr(path, name) for name in os.listxattr(path)})
 
 
 # ---- A place to put wrappers and scripts
@@ -309,6 +317,74 @@ class Machine:
                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         assert (result.code, result.err) == (0, ""), result
         return shlex.split(run)
+
+
+class Grants:
+    """The machine with an /etc, /usr/local, /usr/share and /var/lib of the test's own, on which what is installed shows through,
+    and with capwrap and capwrap-grant where they are installed."""
+
+    PLACES = ("/etc", "/usr/local", "/usr/share", "/var/lib")
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.top = world.folder("grants")
+        over = ("for place; do n=$(echo $place | tr / _); mkdir $0/upper$n $0/work$n; "
+                "mount -t overlay -o lowerdir=$place,upperdir=$0/upper$n,workdir=$0/work$n overlay $place; done; "
+                "rm -rf /etc/capwrap.d /usr/share/capwrap.d /var/lib/capwrap; mkdir -p /usr/local/bin; echo ready; exec cat")
+        self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", over, self.top, *self.PLACES],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"ready\n"
+        self.wrapper, self.program = (
+            self.put(path, BUILD / source) for path, source in (("usr/local/bin/capwrap", "src/capwrap/capwrap"),
+                                                                ("usr/local/sbin/capwrap-grant", "src/grant/capwrap-grant")))
+        self.world.setcap("all=p", self.wrapper)
+        self.own, self.ledger = self.at("etc/capwrap.d/capwrap-grant.conf"), self.at("var/lib/capwrap/granted")
+
+    def at(self, path: str) -> Path:
+        """How a path of that machine is reached from this one."""
+        return Path(f"/proc/{self.holder.pid}/root", path)
+
+    def put(self, path: str, source: Path) -> Path:
+        target = self.at(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o755)
+        return target
+
+    def list(self, name: str, text: str, place: str = "etc") -> Path:
+        """A list, as an administrator or a package has it."""
+        file = self.at(f"{place}/capwrap.d/{name}")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def command(self, *argv: object, uid: int = 0) -> list[object]:
+        return ["nsenter", f"--mount=/proc/{self.holder.pid}/ns/mnt", BUILD / "tests/programs/as", uid, uid, *argv]
+
+    def run(self, *argv: object, uid: int = 0, **more) -> Result:
+        more.setdefault("env", {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"})
+        return self.world.run(*self.command(*argv, uid=uid), uid=0, **more)
+
+    def __call__(self, *argv: object, code: int = 0, **more) -> Result:
+        """Runs capwrap-grant as root."""
+        result = self.run("capwrap-grant", *argv, **more)
+        assert result.code == code, result
+        return result
+
+    def runs(self, script: Path, *argv: object, caps: str = "cap_net_raw", uid: int = USER) -> None:
+        """A user runs it, and it has just that."""
+        result = self.run(script, *argv, uid=uid)
+        assert result.code == 0, result
+        assert four(sets_in(result.text)) == grant(bit(caps)), result
+
+    def status(self, code: int | None = None) -> dict[str, dict]:
+        """What --status says, by path."""
+        result = self.run("capwrap-grant", "--status", "--json")
+        assert result.code == code or code is None, result
+        return {row["path"]: row for row in json.loads(result.out)}
+
+    def close(self) -> None:
+        self.holder.communicate()
 
 
 class Registered:

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "foretell.h"
 #include "grant.h"
 #include "line.h"
 
@@ -37,14 +38,12 @@ static bool names_wrapper(const char *head)
 {
 	struct refusal refusal = {.room = 0};
 	struct line line;
-	const char *name;
 
 	if (!line_split(&line, head, strlen(head), &refusal) && refusal.reason != LINE_CR)
 		return false;
 	if (refusal.reason == LINE_CR)
 		return strstr(head, "/capwrap") != NULL;
-	name = strrchr(line.wrapper, '/');
-	return name && !strcmp(name, "/capwrap");
+	return wrapper_is_named(line.wrapper);
 }
 
 static bool is_program(const char *head)

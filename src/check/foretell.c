@@ -71,7 +71,8 @@ static int program_error(const char *program)
 	if (!child) {
 		char *const arguments[] = {(char *)program, NULL}, *const environment[] = {NULL};
 
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) || getppid() != parent)
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 ||
+			raise(SIGSTOP))
 			_exit(0);
 		execve(program, arguments, environment);
 		_exit(errno);
@@ -86,16 +87,22 @@ static int program_error(const char *program)
 	return 0;
 }
 
-/* Starts the wrapper that the script's first line names, as this user. It is known by its name: running it to find out
- * would run anything. */
+bool wrapper_is_named(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return *path == '/' && !strcmp(slash + 1, WRAPPER_NAME);
+}
+
+/* Starts the wrapper that the script's first line names, as this user. */
 static bool start_make(struct start *start, const struct decision *decision, const struct registration *registration,
 	struct refusal *refusal)
 {
-	const char *wrapper = decision->line.wrapper, *name = strrchr(wrapper, '/');
+	const char *wrapper = decision->line.wrapper;
 	struct stat st;
 	int error;
 
-	if (*wrapper != '/' || strcmp(name + 1, WRAPPER_NAME) != 0 || stat(wrapper, &st) < 0 || !S_ISREG(st.st_mode))
+	if (!wrapper_is_named(wrapper) || stat(wrapper, &st) < 0 || !S_ISREG(st.st_mode))
 		return refuse_about(refusal, LINE_WRAPPER, wrapper, 0);
 	/* That the kernel says, not the wrapper. */
 	if (access(wrapper, X_OK) < 0)
@@ -401,7 +408,7 @@ void foretell(struct report *report, const char *path, bool registered)
 	if (!getuid())
 		report->others = judge_for_others(path, &report->verdict->decision, registered);
 	decision = &report->verdict->decision;
-	report->named = *decision->line.wrapper == '/' && strcmp(strrchr(decision->line.wrapper, '/') + 1, WRAPPER_NAME) == 0;
+	report->named = wrapper_is_named(decision->line.wrapper);
 	if (decision->script.fd >= 0)
 		may_run_tell(report);
 

@@ -44,4 +44,7 @@ const char *report_real(const struct report *report, const struct verdict *verdi
 
 void report_clear(struct report *report);
 
+/* Is this the path of a wrapper? It is known by its name: running it to find out would run anything. */
+bool wrapper_is_named(const char *path);
+
 #endif

@@ -121,11 +121,11 @@ static void add_foreign(struct text *text, const char *foreign)
 	}
 }
 
-static void put_foreign(const char *foreign)
+void show_name(const char *name)
 {
 	struct text text = {.length = 0};
 
-	add_foreign(&text, foreign);
+	add_foreign(&text, name);
 	printf("%.*s", (int)text.length, text.bytes);
 }
 
@@ -226,7 +226,7 @@ static bool put_step(const char *path, size_t length, unsigned depth, const char
 	}
 	printf("  %*s%s", (int)(depth ? 3 * (depth - 1) : 0), "", depth ? "`- " : "");
 	snprintf(name, sizeof name, "%s", depth ? strrchr(step, '/') + 1 : "/");
-	put_foreign(name);
+	show_name(name);
 	printf("%s%s\n", mark ? "  <-- here" : "", mark ? paint(PLAIN) : "");
 	return there;
 }
@@ -274,7 +274,7 @@ static void put_path(const struct report *report, const struct verdict *verdict)
 		!fault ? NULL : rule > RULE_FILE || *fault->object != '/' ? script : fault->object);
 }
 
-static void put_warnings(const struct report *report)
+void show_warnings(const struct report *report)
 {
 	for (size_t i = 0; i < report->warnings.count; i++) {
 		const struct warning *warning = &report->warnings.list[i];
@@ -453,7 +453,7 @@ static void put_account(const struct decision *decision)
 
 	if (decision->line.user) {
 		label("account");
-		put_foreign(*account->name ? account->name : "no name");
+		show_name(*account->name ? account->name : "no name");
 		printf(", uid %u, gid %u", (unsigned)account->uid, (unsigned)account->gid);
 		for (size_t i = 0; i < account->count; i++)
 			printf("%s%u", i ? ", " : "; groups ", (unsigned)account->groups[i]);
@@ -461,7 +461,7 @@ static void put_account(const struct decision *decision)
 	}
 	if (decision->line.directory) {
 		label("in");
-		put_foreign(decision->line.directory);
+		show_name(decision->line.directory);
 		putchar('\n');
 	}
 }
@@ -500,7 +500,7 @@ static void put_run(const struct report *report)
 		printf("binfmt_misc");
 		if (*report->verdict->registration.name) {
 			printf(", entry ");
-			put_foreign(report->verdict->registration.name);
+			show_name(report->verdict->registration.name);
 		} else {
 			printf(", once it is registered");
 		}
@@ -521,7 +521,7 @@ void show_report(const struct report *report)
 	const char *refused = terminal.colour ? RED "refused" PLAIN : "refused", *runs = terminal.colour ? GREEN "runs" PLAIN : "runs";
 	bool differ = others && others->runs != verdict->runs;
 
-	put_foreign(report->path);
+	show_name(report->path);
 	if (verdict->runs && !differ)
 		printf(": %s\n", runs);
 	else if (verdict->runs)
@@ -539,7 +539,7 @@ void show_report(const struct report *report)
 	for (size_t i = 0; !differ && others && i < others->count; i++)
 		if (!has_fault(verdict, &others->faults[i]))
 			put_reason("for others", &others->faults[i]);
-	put_warnings(report);
+	show_warnings(report);
 	put_path(report, differ && verdict->runs ? others : verdict);
 }
 
@@ -552,7 +552,7 @@ void show_brief(const struct report *report, enum kind kind)
 
 	text_add_capabilities(&caps, grant_of_script(report));
 	printf("%s%-8s%s ", paint(stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(PLAIN));
-	put_foreign(report->path);
+	show_name(report->path);
 	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
 	printf("%s%s%s\n", *report->may_run ? "; " : "", report->may_run, verdict->registered ? "; by binfmt_misc" : "");
 	if (stale) {
@@ -563,10 +563,10 @@ void show_brief(const struct report *report, enum kind kind)
 	} else if (!verdict->runs) {
 		put_faults(report, verdict);
 	}
-	put_warnings(report);
+	show_warnings(report);
 }
 
-static void put_string(const char *string)
+void show_string(const char *string)
 {
 	putchar('"');
 	while (*string) {
@@ -590,11 +590,11 @@ static void put_key(const char *key)
 	printf(",\n    \"%s\": ", key);
 }
 
-static void put_member(const char *key, const char *value)
+void show_member(const char *key, const char *value)
 {
 	put_key(key);
 	if (value)
-		put_string(value);
+		show_string(value);
 	else
 		printf("null");
 }
@@ -602,10 +602,10 @@ static void put_member(const char *key, const char *value)
 static void put_text(const char *key, struct text *text)
 {
 	text->bytes[text->length] = 0;
-	put_member(key, text->bytes);
+	show_member(key, text->bytes);
 }
 
-static void put_capabilities(uint64_t mask)
+void show_capabilities(uint64_t capabilities)
 {
 	const char *comma = "";
 
@@ -614,7 +614,7 @@ static void put_capabilities(uint64_t mask)
 	for (cap_value_t cap = 0; cap < 64; cap++) {
 		struct text name = {.length = 0};
 
-		if (!(mask >> cap & 1))
+		if (!(capabilities >> cap & 1))
 			continue;
 		text_add_capabilities(&name, UINT64_C(1) << cap);
 		printf("%s\"%.*s\"", comma, (int)name.length, name.bytes);
@@ -634,7 +634,7 @@ static void put_json_account(const struct decision *decision)
 	}
 	printf("{\"name\": ");
 	if (*account->name)
-		put_string(account->name);
+		show_string(account->name);
 	else
 		printf("null");
 	printf(", \"uid\": %u, \"gid\": %u, \"groups\": [", (unsigned)account->uid, (unsigned)account->gid);
@@ -654,7 +654,7 @@ static void put_list(const char *key, const char *const *list, bool names)
 
 		printf("%s", comma);
 		snprintf(name, sizeof name, "%.*s", (int)strcspn(*list, "="), *list);
-		put_string(names ? name : *list);
+		show_string(names ? name : *list);
 	}
 	putchar(']');
 }
@@ -666,7 +666,7 @@ static void put_json_fix(const struct text *fix, void *data)
 
 	text.bytes[text.length] = 0;
 	printf("%s", *comma);
-	put_string(text.bytes);
+	show_string(text.bytes);
 	*comma = ", ";
 }
 
@@ -676,15 +676,15 @@ static void put_verdict(const struct report *report, const struct verdict *verdi
 	struct text reason = {.length = 0}, fix = {.length = 0};
 	const char *comma = "";
 
-	put_member("verdict", verdict->runs ? "runs" : "refused");
+	show_member("verdict", verdict->runs ? "runs" : "refused");
 	if (verdict->runs) {
-		put_member("rule", NULL);
-		put_member("reason", NULL);
-		put_member("fix", NULL);
+		show_member("rule", NULL);
+		show_member("reason", NULL);
+		show_member("fix", NULL);
 	} else {
 		refusal_reason(&reason, &verdict->faults[0], text_add_escaped);
 		fix_of_wrapper(&fix, report, verdict);
-		put_member("rule", rule_names[rule_of(&verdict->faults[0])]);
+		show_member("rule", rule_names[rule_of(&verdict->faults[0])]);
 		put_text("reason", &reason);
 		put_text("fix", &fix);
 	}
@@ -695,7 +695,7 @@ static void put_verdict(const struct report *report, const struct verdict *verdi
 		refusal_reason(&reason, &verdict->faults[i], text_add_escaped);
 		reason.bytes[reason.length] = 0;
 		printf("%s{\"rule\": \"%s\", \"reason\": ", i ? ", " : "", rule_names[rule_of(&verdict->faults[i])]);
-		put_string(reason.bytes);
+		show_string(reason.bytes);
 		putchar('}');
 	}
 	putchar(']');
@@ -712,29 +712,29 @@ void show_json(const struct report *report)
 	bool runs = report->verdict->runs;
 
 	printf("  {\n    \"path\": ");
-	put_string(report->path);
+	show_string(report->path);
 	put_verdict(report, report->verdict);
 	put_key("others");
 	if (report->others) {
 		printf("{\n    \"path\": ");
-		put_string(report->path);
+		show_string(report->path);
 		put_verdict(report, report->others);
 		printf("}");
 	} else {
 		printf("null");
 	}
-	put_capabilities(grant_of_script(report));
-	put_member("door", report->verdict->registered ? "binfmt_misc" : "#!");
-	put_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
-	put_member("interpreter", runs ? decision->interpreter.found : NULL);
+	show_capabilities(grant_of_script(report));
+	show_member("door", report->verdict->registered ? "binfmt_misc" : "#!");
+	show_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
+	show_member("interpreter", runs ? decision->interpreter.found : NULL);
 	put_list("command", (const char *const *)report->command, false);
 	put_list("environment", runs ? decision->environment : NULL, true);
 	if (runs)
 		put_json_account(decision);
 	else
-		put_member("account", NULL);
-	put_member("directory", runs ? decision->line.directory : NULL);
-	put_member("may_run", *report->may_run ? report->may_run : NULL);
+		show_member("account", NULL);
+	show_member("directory", runs ? decision->line.directory : NULL);
+	show_member("may_run", *report->may_run ? report->may_run : NULL);
 	put_key("warnings");
 	putchar('[');
 	for (size_t i = 0; i < report->warnings.count; i++) {
@@ -742,9 +742,9 @@ void show_json(const struct report *report)
 
 		text.bytes[text.length] = 0;
 		printf("%s{\"code\": ", i ? ", " : "");
-		put_string(report->warnings.list[i].code);
+		show_string(report->warnings.list[i].code);
 		printf(", \"text\": ");
-		put_string(text.bytes);
+		show_string(text.bytes);
 		putchar('}');
 	}
 	printf("]\n  }");

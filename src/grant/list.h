@@ -1,0 +1,57 @@
+/* The lists of grants that are to be, and the ledger of those that this program made. */
+#ifndef CAPWRAP_GRANT_LIST_H
+#define CAPWRAP_GRANT_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "line.h"
+
+#define LISTS "/etc/capwrap.d"               /* the administrator's */
+#define LISTS_OF_PACKAGES "/usr/share/capwrap.d"
+#define OWN LISTS "/capwrap-grant.conf"      /* what is written here */
+#define STATE "/var/lib/capwrap"
+#define LEDGER STATE "/granted"
+
+#define HASH_SIZE 65 /* SHA-256 in hexadecimal, and a NUL */
+
+/* A line: CAPABILITIES PATH [sha256:HEX] [line:TEXT] */
+struct entry {
+	char *path; /* absolute */
+	uint64_t capabilities;
+	char hash[HASH_SIZE];     /* of what the script holds; "" where that is not asked for */
+	char text[LINE_SIZE + 1]; /* in the ledger: what its first line had behind the wrapper, when it was granted; else "" */
+	const char *file;         /* where it is listed */
+	unsigned number;          /* of the line there */
+};
+
+/* By path, each once. */
+struct list {
+	struct entry *entries;
+	size_t count, room;
+};
+
+/* Reads all lists: a file of the administrator's stands for one of the same name of a package's. False where one can't be
+ * read, is not root's alone, or has a line that is broken or says other than one before; that was told then. */
+bool lists_read(struct list *list);
+
+bool ledger_read(struct list *ledger);
+bool ledger_write(const struct list *ledger);
+
+/* NULL where there is none. */
+struct entry *list_find(const struct list *list, const char *path);
+void list_put(struct list *list, const struct entry *entry);
+void list_remove(struct list *list, const char *path);
+
+/* Changes the file of this program alone: the line of that path, or one at the end. Without an entry it goes. */
+bool own_write(const char *path, const struct entry *entry);
+
+/* May it stand in a list? */
+bool path_is_listable(const char *path);
+
+/* Takes a line apart, which it changes; the entry points into it, its path is NULL where the line is empty. NULL, or what is
+ * wrong with it. Pure. */
+const char *entry_parse(struct entry *entry, char *line);
+
+#endif

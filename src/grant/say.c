@@ -1,0 +1,142 @@
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "text.h"
+
+static void say(const char *object, const char *behind, const char *format, va_list arguments)
+{
+	struct text text = {.length = 0};
+
+	text_add_escaped(&text, object);
+	(void)fflush(stdout);
+	fprintf(stderr, "capwrap-grant: %.*s%s: ", (int)text.length, text.bytes, behind);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+void complain(const char *object, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(object, "", format, arguments);
+	va_end(arguments);
+}
+
+void complain_line(const char *file, unsigned number, const char *format, ...)
+{
+	char behind[16];
+	va_list arguments;
+
+	snprintf(behind, sizeof behind, ":%u", number);
+	va_start(arguments, format);
+	say(file, behind, format, arguments);
+	va_end(arguments);
+}
+
+void complain_refusal(const char *object, const struct refusal *refusal)
+{
+	struct text text = {.length = 0};
+
+	refusal_reason(&text, refusal, text_add_escaped);
+	text_add(&text, "; ");
+	refusal_fix(&text, refusal_texts[refusal->reason].fix, refusal, object, BINDIR "/capwrap");
+	complain(object, "%.*s", (int)text.length, text.bytes);
+}
+
+void *must(void *memory)
+{
+	if (memory)
+		return memory;
+	perror("capwrap-grant");
+	exit(2);
+}
+
+char *bytes_of(int fd, size_t *size)
+{
+	size_t room = 4096, count = 0;
+	char *bytes = must(malloc(room + 1));
+	ssize_t length;
+
+	while ((length = pread(fd, bytes + count, room - count, (off_t)count)) > 0) {
+		count += (size_t)length;
+		if (count == room)
+			bytes = must(realloc(bytes, (room *= 2) + 1));
+	}
+	if (length < 0) {
+		free(bytes);
+		return NULL;
+	}
+	bytes[count] = 0;
+	*size = count;
+	return bytes;
+}
+
+char *bytes_read(const char *name, size_t *size)
+{
+	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), error;
+	char *bytes = fd < 0 ? NULL : bytes_of(fd, size);
+
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return bytes;
+}
+
+bool bytes_write(int fd, const char *bytes, size_t size)
+{
+	while (size) {
+		ssize_t length = write(fd, bytes, size);
+
+		if (length < 0 && errno != EINTR)
+			return false;
+		bytes += length > 0 ? length : 0;
+		size -= length > 0 ? (size_t)length : 0;
+	}
+	return true;
+}
+
+static bool directory_sync(const char *directory)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good = fd >= 0 && !fsync(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+bool file_replace(const char *name, const char *bytes, size_t size)
+{
+	char directory[PATH_MAX], beside[PATH_MAX];
+	int fd;
+	bool good;
+
+	snprintf(beside, sizeof beside, "%s", name);
+	snprintf(directory, sizeof directory, "%s", dirname(beside));
+	snprintf(beside, sizeof beside, "%s.new", name);
+	if ((mkdir(directory, 0755) < 0 && errno != EEXIST) || (unlink(beside) < 0 && errno != ENOENT)) {
+		complain(name, "can't be written: %s", strerror(errno));
+		return false;
+	}
+	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	good = fd >= 0 && bytes_write(fd, bytes, size) && !fsync(fd) && !rename(beside, name) && directory_sync(directory);
+	if (!good)
+		complain(name, "can't be written: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (!good)
+		(void)unlink(beside);
+	return good;
+}

@@ -1,0 +1,30 @@
+/* What this program says when something is wrong, and what it does with plain files. */
+#ifndef CAPWRAP_GRANT_SAY_H
+#define CAPWRAP_GRANT_SAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "refusal.h"
+
+/* `capwrap-grant: OBJECT: what is wrong`, with foreign bytes of the object as \xNN. */
+void complain(const char *object, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void complain_line(const char *file, unsigned number, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same in the wrapper's words, with the fix. */
+void complain_refusal(const char *object, const struct refusal *refusal);
+
+/* What was allocated. Without memory the program ends, before it has begun to change anything. */
+void *must(void *memory);
+
+/* All of a file, and a NUL behind it: by name, or of an open one. NULL with errno. */
+char *bytes_read(const char *name, size_t *size);
+char *bytes_of(int fd, size_t *size);
+
+bool bytes_write(int fd, const char *bytes, size_t size);
+
+/* A file in place of another, in one step, which is on the disk when this returns. Makes its directory. False, which was
+ * told. */
+bool file_replace(const char *name, const char *bytes, size_t size);
+
+#endif
