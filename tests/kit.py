@@ -327,7 +327,7 @@ class Grants:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.top = world.folder("grants")
+        self.top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
         over = ("for place; do n=$(echo $place | tr / _); mkdir $0/upper$n $0/work$n; "
                 "mount -t overlay -o lowerdir=$place,upperdir=$0/upper$n,workdir=$0/work$n overlay $place; done; "
                 "rm -rf /etc/capwrap.d /usr/share/capwrap.d /var/lib/capwrap; mkdir -p /usr/local/bin; echo ready; exec cat")
@@ -385,6 +385,7 @@ class Grants:
 
     def close(self) -> None:
         self.holder.communicate()
+        remove_tree(self.top)
 
 
 class Registered:

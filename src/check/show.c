@@ -301,9 +301,13 @@ static uint64_t grant_of_script(const struct report *report)
 	return grant;
 }
 
-/* What may be no script for capwrap at all is not to be changed. */
+#define TURN "capwrap-grant cap_NAME %p"
+
+/* What may be no script for capwrap at all is not to be changed. What may become one is turned over. */
 static const char *words_of(const struct report *report, const struct refusal *fault)
 {
+	if (GRANTS && fault->reason == LINE_WRAPPER && !report->named)
+		return TURN;
 	return fault->reason == EXECUTE_DENIED && !report->named ? "let those who are to run it execute it"
 								  : refusal_texts[fault->reason].fix;
 }
@@ -330,10 +334,27 @@ static void words_grant(char words[FIX_SIZE], uint64_t grant)
 	}
 }
 
+/* To keep a grant is better than to give it once. */
+static void words_keep(char words[FIX_SIZE])
+{
+	static const char *const names[] = {"cap_NAME", "%g"};
+
+	for (size_t i = 0; GRANTS && i < sizeof names / sizeof *names; i++) {
+		char once[32], kept[FIX_SIZE], *at;
+
+		snprintf(once, sizeof once, "setcap %s=ip ", names[i]);
+		at = strstr(words, once);
+		if (!at)
+			continue;
+		snprintf(kept, sizeof kept, "capwrap-grant %s %s", names[i], at + strlen(once));
+		snprintf(at, FIX_SIZE - (size_t)(at - words), "%s", kept);
+	}
+}
+
 /* Cuts off the command that grants the script again. False where there is none. */
 static bool words_cut(char words[FIX_SIZE])
 {
-	static const char *const grants[] = {(" && " REGRANT), REGRANT, "setcap %g=i %p"};
+	static const char *const grants[] = {(" && " REGRANT), REGRANT, "setcap %g=ip %p", TURN};
 
 	for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
 		char *at = strstr(words, grants[i]);
@@ -361,6 +382,7 @@ static void fix_put(const struct fixes *fixes, const char *table, const struct r
 
 	about.capabilities |= fixes->grant;
 	snprintf(words, sizeof words, "%s", table);
+	words_keep(words);
 	words_grant(words, about.capabilities);
 	refusal_fix(&fix, words, &about, fixes->script, fixes->wrapper);
 	fixes->put(&fix, fixes->data);

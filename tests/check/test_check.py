@@ -578,7 +578,7 @@ def test_recursive_finds_granted_scripts_and_stale_grants(world):
     assert found[str(bad)]["rule"] == "grant"
     codes = {path: [warning["code"] for warning in report["warnings"]] for path, report in found.items()}
     assert codes == {str(good): [], str(bad): [], str(lost): [], str(stale): ["stale-grant"], str(text): ["stale-grant"]}
-    assert (found[str(lost)]["rule"], found[str(lost)]["fixes"]) == ("grant", [f"setcap cap_NAME=ip {lost}"])
+    assert (found[str(lost)]["rule"], found[str(lost)]["fixes"]) == ("grant", [f"capwrap-grant cap_NAME {lost}"])
     told = world.run(CHECK, "-r", world.top).text
     for word, path, caps in (("lost", lost, "none; everyone"), ("stale", stale, "cap_net_raw; everyone"),
                              ("refused", bad, "cap_net_raw; everyone"), ("wrapper", world.wrapper, "=p")):
