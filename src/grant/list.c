@@ -85,9 +85,8 @@ static bool is_canonical(const char *path)
 
 const char *entry_parse(struct entry *entry, char *line)
 {
-	static char why[TEXT_SIZE];
-	struct text wrong = {.length = 0};
-	const char *words, *flaw = NULL;
+	static struct text wrong;
+	const char *words, *why = NULL;
 
 	*entry = (struct entry){.path = NULL};
 	line += strspn(line, " \t");
@@ -97,9 +96,10 @@ const char *entry_parse(struct entry *entry, char *line)
 		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
 			return "it has a control byte";
 	words = word_cut(&line, false);
+	wrong.length = 0;
 	if (!names_parse(&entry->capabilities, words, &wrong)) {
-		snprintf(why, sizeof why, "%.*s", (int)wrong.length, wrong.bytes);
-		return why;
+		wrong.bytes[wrong.length] = 0;
+		return wrong.bytes;
 	}
 	line += strspn(line, " \t");
 	if (*line != '/')
@@ -107,9 +107,9 @@ const char *entry_parse(struct entry *entry, char *line)
 	entry->path = word_cut(&line, true);
 	if (!is_canonical(entry->path))
 		return "its path has //, /./, /../ or a slash at the end";
-	while (!flaw && *(line += strspn(line, " \t")) && *line != '#')
-		flaw = is_suffix(line) ? suffix_take(entry, word_cut(&line, false)) : "what stands behind the path is not known";
-	return flaw;
+	while (!why && *(line += strspn(line, " \t")) && *line != '#')
+		why = is_suffix(line) ? suffix_take(entry, word_cut(&line, false)) : "what stands behind the path is not known";
+	return why;
 }
 
 bool path_is_listable(const char *path)
@@ -139,7 +139,7 @@ static void entry_put(FILE *out, const struct entry *entry)
 		fprintf(out, " line:");
 		put_escaped(out, entry->text);
 	}
-	fputc('\n', out);
+	(void)fputc('\n', out);
 }
 
 /* ---- Lists of them */
@@ -242,6 +242,7 @@ static char *file_read(const char *name, size_t *size)
 /* Adds what a file has. False where something is wrong with it, all of which was told. */
 static bool file_add(struct list *list, const char *name)
 {
+	char place[PATH_MAX + 16];
 	size_t size;
 	char *bytes = file_read(name, &size), *end = bytes + size;
 	bool good = bytes;
@@ -258,8 +259,9 @@ static bool file_add(struct list *list, const char *name)
 		*newline = 0;
 		number++;
 		wrong = strlen(line) < (size_t)(newline - line) ? "it has a control byte" : entry_parse(&entry, line);
+		snprintf(place, sizeof place, "%s:%u", name, number);
 		if (wrong) {
-			complain_line(name, number, "%s", wrong);
+			complain(place, "%s", wrong);
 			good = false;
 		}
 		if (wrong || !entry.path)
@@ -270,7 +272,7 @@ static bool file_add(struct list *list, const char *name)
 		if (!other)
 			list_put(list, &entry);
 		else if (other->capabilities != entry.capabilities || strcmp(other->hash, entry.hash) != 0) {
-			complain_line(name, number, "%s:%u has the same path, and says another grant", other->file, other->number);
+			complain(place, "%s:%u has the same path, and says another grant", other->file, other->number);
 			good = false;
 		}
 	}
@@ -294,15 +296,14 @@ static bool directory_add(struct list *list, const char *directory, const char *
 	if (!good)
 		complain(directory, "%s", strerror(errno));
 	for (int i = 0; i < count; i++) {
-		char *name, *masking;
+		char name[PATH_MAX], masking[PATH_MAX] = "";
 		struct stat st;
 
-		if (asprintf(&name, "%s/%s", directory, names[i]->d_name) < 0 ||
-			asprintf(&masking, "%s/%s", before ? before : directory, names[i]->d_name) < 0)
-			must(NULL);
+		snprintf(name, sizeof name, "%s/%s", directory, names[i]->d_name);
+		if (before)
+			snprintf(masking, sizeof masking, "%s/%s", before, names[i]->d_name);
 		if (!before || lstat(masking, &st) < 0)
-			good &= file_add(list, name);
-		free(masking);
+			good &= file_add(list, must(strdup(name)));
 		free(names[i]);
 	}
 	free(names);
@@ -348,7 +349,7 @@ bool own_write(const char *path, const struct entry *entry)
 	bool good = bytes, put = !entry;
 
 	if (good && !size)
-		fputs(head, out);
+		(void)fputs(head, out);
 	for (char *line = bytes, *next; good && line < end; line = next) {
 		char *newline = memchr(line, '\n', (size_t)(end - line)), *copy;
 		struct entry there;

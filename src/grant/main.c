@@ -421,19 +421,19 @@ static bool will_change(struct work *work, const struct entry *entry, bool *note
 	static struct refusal refusal;
 	const enum state state = state_of(entry, &target, &refusal);
 	const struct entry *made = list_find(&work->ledger, entry->path);
-	struct entry note = *entry;
+	struct entry record = *entry;
 
-	*note.hash = 0;
+	*record.hash = 0;
 	if (state == STATE_GRANTED && made)
-		strcpy(note.text, target.line.text);
+		strcpy(record.text, target.line.text);
 	else if (made)
-		strcpy(note.text, made->text);
+		strcpy(record.text, made->text);
 	if (state != STATE_MISSING && state != STATE_REFUSED)
 		target_close(&target);
 	if ((state == STATE_GRANTED && !made) || state == STATE_MISSING || state == STATE_REFUSED || state == STATE_EDITED)
 		return state != STATE_GRANTED;
-	if (!made || made->capabilities != note.capabilities || strcmp(made->text, note.text) != 0) {
-		list_put(&work->ledger, &note);
+	if (!made || made->capabilities != record.capabilities || strcmp(made->text, record.text) != 0) {
+		list_put(&work->ledger, &record);
 		*noted = true;
 	}
 	return state != STATE_GRANTED;

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,35 +12,13 @@
 
 #include "text.h"
 
-static void say(const char *object, const char *behind, const char *format, va_list arguments)
+void complain_of(const char *object)
 {
 	struct text text = {.length = 0};
 
 	text_add_escaped(&text, object);
 	(void)fflush(stdout);
-	fprintf(stderr, "capwrap-grant: %.*s%s: ", (int)text.length, text.bytes, behind);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-}
-
-void complain(const char *object, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	say(object, "", format, arguments);
-	va_end(arguments);
-}
-
-void complain_line(const char *file, unsigned number, const char *format, ...)
-{
-	char behind[16];
-	va_list arguments;
-
-	snprintf(behind, sizeof behind, ":%u", number);
-	va_start(arguments, format);
-	say(file, behind, format, arguments);
-	va_end(arguments);
+	fprintf(stderr, "capwrap-grant: %.*s: ", (int)text.length, text.bytes);
 }
 
 void complain_refusal(const char *object, const struct refusal *refusal)

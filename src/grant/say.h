@@ -4,12 +4,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "refusal.h"
 
-/* `capwrap-grant: OBJECT: what is wrong`, with foreign bytes of the object as \xNN. */
-void complain(const char *object, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void complain_line(const char *file, unsigned number, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* `capwrap-grant: OBJECT: what is wrong`, as printf(3) has it, with foreign bytes of the object as \xNN. */
+#define complain(object, ...) (complain_of(object), (void)fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr))
+void complain_of(const char *object);
 
 /* The same in the wrapper's words, with the fix. */
 void complain_refusal(const char *object, const struct refusal *refusal);

@@ -33,11 +33,12 @@ static enum state opened(const struct entry *entry, struct target *target, struc
 enum state state_of(const struct entry *entry, struct target *target, struct refusal *refusal)
 {
 	enum state state = opened(entry, target, refusal);
-	char hash[HASH_SIZE];
 
 	if (state != STATE_GRANTED)
 		return state;
 	if (*entry->hash) {
+		char hash[HASH_SIZE];
+
 		if (!target_read(target)) {
 			refuse(refusal, FILE_OPEN);
 			target_close(target);

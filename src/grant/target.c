@@ -107,14 +107,15 @@ bool target_read(struct target *target)
 
 void options_of(char options[LINE_SIZE + 1], const struct line *line)
 {
-	size_t room = LINE_SIZE + 1, length;
+	const size_t room = LINE_SIZE + 1;
 	char *const *kept = line->kept;
 
 	snprintf(options, room, "%s%s%s%s%s%s%s%s", line->contain ? " --contain" : "", line->no_new_privs ? " --no-new-privs" : "",
 		line->unproven ? " --unproven" : "", line->user ? " --user " : "", line->user ? line->user : "",
 		line->directory ? " --chdir " : "", line->directory ? line->directory : "", *kept ? " --env " : "");
 	for (; *kept; kept++) {
-		length = strlen(options);
+		size_t length = strlen(options);
+
 		snprintf(options + length, room - length, "%s%s", *kept, kept[1] ? "," : "");
 	}
 }
@@ -288,31 +289,32 @@ static bool is_busy(int fd)
 	return busy;
 }
 
-/* The judgement is on what lies beside it; what is said is of the script: what keeps it from running, and, with `all`, what an
- * administrator should know. */
+/* Is the script itself at fault? What the wrapper holds is no matter of the script's. What is said is of the script, also where what
+ * is judged lies beside it. */
+static bool is_refused(struct verdict *verdict, const char *path, const char *said)
+{
+	if (!strcmp(verdict->decision.script.path.real, path))
+		snprintf(verdict->decision.script.path.real, PATH_MAX, "%s", said);
+	return !verdict->runs && refusal_texts[verdict->faults[0].reason].rule != RULE_CEILING;
+}
+
+/* Tells what keeps it from running, and, with `all`, what else an administrator should know. */
 static enum replaced judge(const char *path, const char *said, bool all)
 {
 	struct report report;
-	struct verdict *verdicts[2];
-	enum replaced replaced = REPLACED;
+	bool refused, runs;
 
 	foretell(&report, path, false);
-	verdicts[0] = report.verdict;
-	verdicts[1] = report.others;
 	report.path = said;
-	for (int i = 0; i < 2 && verdicts[i]; i++) {
-		if (!strcmp(verdicts[i]->decision.script.path.real, path))
-			snprintf(verdicts[i]->decision.script.path.real, PATH_MAX, "%s", said);
-		/* What the wrapper holds is no matter of the script's. */
-		if (!verdicts[i]->runs && refusal_texts[verdicts[i]->faults[0].reason].rule != RULE_CEILING)
-			replaced = REFUSED;
-	}
-	if (replaced == REFUSED || (all && (!report.verdict->runs || (report.others && !report.others->runs))))
+	runs = report.verdict->runs && (!report.others || report.others->runs);
+	refused = is_refused(report.verdict, path, said);
+	refused |= report.others && is_refused(report.others, path, said);
+	if (refused || (all && !runs))
 		show_report(&report);
 	else if (all)
 		show_warnings(&report);
 	report_clear(&report);
-	return replaced;
+	return refused ? REFUSED : REPLACED;
 }
 
 enum replaced target_judge(const struct target *target, bool all)

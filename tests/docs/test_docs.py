@@ -81,29 +81,32 @@ def in_prefix(text: str, world) -> str:
     return text.replace("/usr/local/bin/capwrap", str(world.wrapper)).replace("/usr/local", str(world.top / "local"))
 
 
-def test_readme_first_script(world, refusals):
+def test_readme_first_script(world, grants):
     """A newcomer's first script: saved, installed and run as the README says."""
     body, *_ = readme_blocks("python")
     (install,) = [block for block in readme_blocks("sh") if "pwage" in block]
-    world.folder("local/bin")
-    (world.top / "pwage").write_text(in_prefix(body, world))
-    subprocess.run(["sh", "-e", "-c", in_prefix(install, world)], cwd=world.top, check=True)
-    script = world.top / "local/bin/pwage"
-    result = world.run(script)
+    (world.top / "pwage").write_text(body)
+    done = grants.run("sh", "-e", "-c", f"cd {world.top}\n{install}")
+    assert (done.code, done.err) == (0, ""), done
+    script, there = "/usr/local/bin/pwage", grants.at("usr/local/bin/pwage")
+    assert f"`{there.read_text().splitlines()[0]}`" in (SOURCE / "README.md").read_text()
+    result = grants.run(script, uid=USER)
     assert result.code == 0, result
     assert re.search(r"^\d{4}-\d\d-\d\d root$", result.text, re.M)
-    alone = world.run("/usr/bin/python3", script)
+    alone = grants.run("/usr/bin/python3", script, uid=USER)
     assert alone.code == 1 and "PermissionError" in alone.err
 
     (said,) = re.findall(r"^capwrap: .*\n", (SOURCE / "README.md").read_text(), re.M)
-    with open(script, "a") as file:
+    with there.open("a") as file:
         file.write("# edited\n")
-    assert world.run(script).err == in_prefix(said, world)
+    assert grants.run(script, uid=USER).err == said
+    grants("--apply")
+    assert grants.run(script, uid=USER).code == 0
 
 
 def test_readme_capabilities_exist():
     """The table of usual grants names capabilities that there are."""
-    grants = re.findall(r"`(cap_[a-z_,]+)=i`", (SOURCE / "README.md").read_text())
+    grants = re.findall(r"\| `(cap_[a-z_,]+)` \|", (SOURCE / "README.md").read_text())
     assert len(grants) >= 6
     assert all(bit(grant) for grant in grants)
 
@@ -152,10 +155,12 @@ def test_manual_contain_example(world):
     assert (sets["CapPrm"], sets["CapEff"], sets["CapAmb"]) == (bit("cap_net_raw"), 0, 0)
 
 
-def console(blocks: list[str]) -> str:
+def console(grants, blocks: list[str], granted: bool = True) -> str:
     """Types what follows # as root and what follows $ as the user, and gives back commands and output. Under a
     /usr/local that nobody else sees, with capwrap and the README's first script."""
     body, *_ = readme_blocks("python")
+    if granted:
+        body = body.replace("#!/usr/bin/python3", "#!/usr/local/bin/capwrap python3")
     lines = [
         "set -e",
         "mount -t tmpfs -o mode=755 none /usr/local",
@@ -165,30 +170,42 @@ def console(blocks: list[str]) -> str:
         "setcap all=p /usr/local/bin/capwrap",
         f"printf %s {shlex.quote(body)} >/usr/local/bin/pwage",
         "chmod 755 /usr/local/bin/pwage",
-        "setcap cap_dac_read_search=i /usr/local/bin/pwage",
+        ("setcap cap_dac_read_search=i /usr/local/bin/pwage" if granted
+         else f"install -m 755 {BUILD}/src/grant/capwrap-grant /usr/local/sbin/"),
+        "PATH=/usr/local/sbin:$PATH",
     ]
     user = f"setpriv --reuid={USER} --regid={USER} --clear-groups env -i PATH=/usr/local/bin:/usr/bin:/bin "
     for line in "".join(blocks).splitlines():
         if line.startswith(("$ ", "# ")):
             lines += [f"echo {shlex.quote(line)}", user + line[2:] + " || true" if line[0] == "$" else line[2:]]
-    command = ["unshare", "-m", "bash", "-c", "\n".join(lines)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
+    done = grants.run("unshare", "-m", "bash", "-c", "\n".join(lines))
+    assert (done.code, done.err) == (0, ""), done
+    return done.text
 
 
-def test_readme_check():
+def test_readme_check(grants):
     blocks = readme_blocks("console")
     assert len(blocks) == 2
-    assert console(blocks) == "".join(blocks)
+    assert console(grants, blocks) == "".join(blocks)
 
 
-def test_manual_check_examples():
+def test_manual_grant_examples(grants):
+    """What capwrap-grant(8) shows is what is printed, and its options are those of the help."""
+    page = (SOURCE / "man/capwrap-grant.8").read_text()
+    blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", page, re.M | re.S)
+    assert len(blocks) == 3
+    assert console(grants, blocks, granted=False) == "".join(blocks)
+    manual = rendered(SOURCE / "man/capwrap-grant.8")
+    for option in re.findall(r"(?<![a-z])--?[a-zA-Z][a-z0-9-]*", grants("--help").text):
+        assert option in manual or option in ("-h", "-V"), option
+
+
+def test_manual_check_examples(grants):
     """What capwrap-check(8) shows is what is printed."""
     page = (SOURCE / "man/capwrap-check.8").read_text().replace("\\e", "\\")
     blocks = re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", page, re.M | re.S)
     assert len(blocks) == 3
-    assert console(blocks) == "".join(blocks)
+    assert console(grants, blocks) == "".join(blocks)
 
 
 def test_readme_benchmark():
