@@ -1,6 +1,5 @@
 #include "list.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,136 +10,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "names.h"
 #include "path.h"
 #include "say.h"
 
 static const char head[] = "# Kept by capwrap-grant(8): CAPABILITIES PATH [sha256:HEX]\n";
-
-/* ---- A line */
-
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-/* Is this a word that may stand behind the path? */
-static bool is_suffix(const char *word)
-{
-	return !strncmp(word, "sha256:", 7) || !strncmp(word, "line:", 5);
-}
-
-/* Cuts a word off: \ makes a byte itself. One that runs to the end may have blanks in it, up to a # or a suffix behind one. */
-static char *word_cut(char **rest, bool to_end)
-{
-	char *from = *rest, *word = from, *to = from, *end = from;
-
-	while (*from) {
-		if (is_blank(*from) && (!to_end || from[1] == '#' || is_suffix(from + 1)))
-			break;
-		if (*from == '\\' && from[1]) {
-			*to++ = from[1];
-			from += 2;
-			end = to;
-			continue;
-		}
-		*to++ = *from;
-		if (!is_blank(*from++))
-			end = to;
-	}
-	*rest = from + (*from != 0);
-	*end = 0;
-	return word;
-}
-
-static const char *suffix_take(struct entry *entry, const char *word)
-{
-	if (!strncmp(word, "line:", 5)) {
-		if (strlen(word + 5) >= sizeof entry->text)
-			return "its line: is too long";
-		strcpy(entry->text, word + 5);
-		return NULL;
-	}
-	word += 7;
-	if (*entry->hash || strlen(word) != HASH_SIZE - 1 || strspn(word, "0123456789abcdefABCDEF") != HASH_SIZE - 1)
-		return "sha256: is not followed by 64 hexadecimal digits";
-	for (size_t i = 0; i < HASH_SIZE; i++)
-		entry->hash[i] = (char)tolower((unsigned char)word[i]);
-	return NULL;
-}
-
-/* Absolute, and written as the kernel would. */
-static bool is_canonical(const char *path)
-{
-	if (*path != '/' || !path[1])
-		return false;
-	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
-		size_t length = strcspn(slash + 1, "/");
-
-		if (!length || (length == 1 && slash[1] == '.') || (length == 2 && slash[1] == '.' && slash[2] == '.'))
-			return false;
-	}
-	return true;
-}
-
-const char *entry_parse(struct entry *entry, char *line)
-{
-	static struct text wrong;
-	const char *words, *why = NULL;
-
-	*entry = (struct entry){.path = NULL};
-	line += strspn(line, " \t");
-	if (!*line || *line == '#')
-		return NULL;
-	for (const char *at = line; *at; at++)
-		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
-			return "it has a control byte";
-	words = word_cut(&line, false);
-	wrong.length = 0;
-	if (!names_parse(&entry->capabilities, words, &wrong)) {
-		wrong.bytes[wrong.length] = 0;
-		return wrong.bytes;
-	}
-	line += strspn(line, " \t");
-	if (*line != '/')
-		return "no absolute path stands behind the capabilities";
-	entry->path = word_cut(&line, true);
-	if (!is_canonical(entry->path))
-		return "its path has //, /./, /../ or a slash at the end";
-	while (!why && *(line += strspn(line, " \t")) && *line != '#')
-		why = is_suffix(line) ? suffix_take(entry, word_cut(&line, false)) : "what stands behind the path is not known";
-	return why;
-}
-
-bool path_is_listable(const char *path)
-{
-	for (; *path; path++)
-		if ((unsigned char)*path < ' ' || *path == 0x7f)
-			return false;
-	return true;
-}
-
-static void put_escaped(FILE *out, const char *word)
-{
-	for (; *word; word++)
-		fprintf(out, is_blank(*word) || *word == '\\' || *word == '#' ? "\\%c" : "%c", *word);
-}
-
-static void entry_put(FILE *out, const struct entry *entry)
-{
-	struct text names = {.length = 0};
-
-	text_add_capabilities(&names, entry->capabilities);
-	fprintf(out, "%.*s ", (int)names.length, names.bytes);
-	put_escaped(out, entry->path);
-	if (*entry->hash)
-		fprintf(out, " sha256:%s", entry->hash);
-	if (*entry->text) {
-		fprintf(out, " line:");
-		put_escaped(out, entry->text);
-	}
-	(void)fputc('\n', out);
-}
 
 /* ---- Lists of them */
 
@@ -198,18 +71,20 @@ void list_remove(struct list *list, const char *path)
 
 /* ---- Files of them */
 
+/* Links of root's are followed. */
+static const struct path_reasons reasons = {
+	.step = PATH_STEP,
+	.root = PATH_ROOT,
+	.owner = PATH_OWNER,
+	.writable = PATH_WRITABLE,
+	.sticky = PATH_STICKY,
+	.links = true,
+	.mounts = true,
+};
+
 /* All of a file that is root's alone, and a NUL; NULL, which was told, else. One that is not there is empty. */
 static char *file_read(const char *name, size_t *size)
 {
-	static const struct path_reasons reasons = {
-		.step = PATH_STEP,
-		.root = PATH_ROOT,
-		.owner = PATH_OWNER,
-		.writable = PATH_WRITABLE,
-		.sticky = PATH_STICKY,
-		.links = true,
-		.mounts = true,
-	};
 	static struct path path;
 	static struct refusal refusal;
 	const struct statx *file = &path.file;
@@ -239,6 +114,16 @@ static char *file_read(const char *name, size_t *size)
 	return bytes;
 }
 
+/* A script has one name: that without links. Where these are not root's, the one that is listed, which will be refused. */
+static void path_resolve(struct entry *entry)
+{
+	static struct path path;
+	static struct refusal none;
+
+	if (path_walk(&path, entry->path, &reasons, &none))
+		entry->path = path.real;
+}
+
 /* Adds what a file has. False where something is wrong with it, all of which was told. */
 static bool file_add(struct list *list, const char *name)
 {
@@ -259,6 +144,8 @@ static bool file_add(struct list *list, const char *name)
 		*newline = 0;
 		number++;
 		wrong = strlen(line) < (size_t)(newline - line) ? "it has a control byte" : entry_parse(&entry, line);
+		if (!wrong && *entry.text && strcmp(name, LEDGER) != 0)
+			wrong = "what stands behind the path is not known";
 		snprintf(place, sizeof place, "%s:%u", name, number);
 		if (wrong) {
 			complain(place, "%s", wrong);
@@ -268,6 +155,7 @@ static bool file_add(struct list *list, const char *name)
 			continue;
 		entry.file = name;
 		entry.number = number;
+		path_resolve(&entry);
 		other = list_find(list, entry.path);
 		if (!other)
 			list_put(list, &entry);
@@ -356,7 +244,11 @@ bool own_write(const char *path, const struct entry *entry)
 
 		next = newline ? newline + 1 : end;
 		copy = must(strndup(line, (size_t)((newline ? newline : end) - line)));
-		if (entry_parse(&there, copy) || !there.path || strcmp(there.path, path) != 0)
+		if (entry_parse(&there, copy))
+			there.path = NULL;
+		if (there.path)
+			path_resolve(&there);
+		if (!there.path || strcmp(there.path, path) != 0)
 			fprintf(out, "%.*s\n", (int)((newline ? newline : end) - line), line);
 		else if (!put)
 			entry_put(out, entry), put = true;

@@ -4,27 +4,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "line.h"
+#include "entry.h"
 
 #define LISTS "/etc/capwrap.d"               /* the administrator's */
 #define LISTS_OF_PACKAGES "/usr/share/capwrap.d"
 #define OWN LISTS "/capwrap-grant.conf"      /* what is written here */
 #define STATE "/var/lib/capwrap"
 #define LEDGER STATE "/granted"
-
-#define HASH_SIZE 65 /* SHA-256 in hexadecimal, and a NUL */
-
-/* A line: CAPABILITIES PATH [sha256:HEX] [line:TEXT] */
-struct entry {
-	char *path; /* absolute */
-	uint64_t capabilities;
-	char hash[HASH_SIZE];     /* of what the script holds; "" where that is not asked for */
-	char text[LINE_SIZE + 1]; /* in the ledger: what its first line had behind the wrapper, when it was granted; else "" */
-	const char *file;         /* where it is listed */
-	unsigned number;          /* of the line there */
-};
 
 /* By path, each once. */
 struct list {
@@ -46,12 +33,5 @@ void list_remove(struct list *list, const char *path);
 
 /* Changes the file of this program alone: the line of that path, or one at the end. Without an entry it goes. */
 bool own_write(const char *path, const struct entry *entry);
-
-/* May it stand in a list? */
-bool path_is_listable(const char *path);
-
-/* Takes a line apart, which it changes; the entry points into it, its path is NULL where the line is empty. NULL, or what is
- * wrong with it. Pure. */
-const char *entry_parse(struct entry *entry, char *line);
 
 #endif

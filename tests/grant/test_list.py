@@ -129,6 +129,23 @@ def test_masked(world, grants):
     assert getcap(one) == "cap_net_raw=ip"
 
 
+def test_listed_by_a_link(world, grants, attacker):
+    """A script has one name, whatever links of root's lead to it; a user's link is no way to it."""
+    script = listed(world, caps=None)
+    (world.top / "link").symlink_to(world.top)
+    grants.list("x.conf", f"cap_net_raw {world.top}/link/job\n")
+    for _ in range(2):
+        grants("--apply")
+        assert getcap(script) == "cap_net_raw=ip"
+    assert list(grants.status(0)) == [str(script)]
+    grants("cap_net_raw", script)
+    assert not grants.own.exists()
+    (attacker.home / "link").symlink_to(script)
+    grants.list("x.conf", f"cap_net_raw {attacker.home}/link\n")
+    assert f"{attacker.home} is not owned by root" in grants("--apply", code=1).err
+    assert getcap(script) == ""
+
+
 def test_own_file_keeps_what_people_wrote(world, grants):
     one, two = (listed(world, name, caps=None) for name in ("one", "two"))
     grants.list("capwrap-grant.conf", f"# ours\n\n  cap_kill {one}   # why\n# the end")
