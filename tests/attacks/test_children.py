@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import BUILD, GRANT, USER, World, bit, jobs, sets_in
+from kit import BUILD, GRANT, THOROUGH, USER, World, bit, jobs, sets_in
 
 EVIL = "echo EVIL >&2; grep ^Cap /proc/self/status >&2"
 
@@ -68,7 +68,7 @@ public class Child {
 """
 
 
-@pytest.mark.parametrize("line", ["bash", "java"])
+@pytest.mark.parametrize("line", ["bash", "java"] if THOROUGH else ["bash"])
 def test_java_that_a_script_starts(world, attacker, line):
     """The attach mechanism is closed by the environment, too: a Java that is started plainly has it from there."""
     child = world.script("lib/Child.java", b"//\n", JAVA_WAITS, None)

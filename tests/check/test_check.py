@@ -760,20 +760,6 @@ def test_progress_on_a_terminal_only(world):
     assert "files, " not in world.run(CHECK, "-r", tree).err
 
 
-def test_unprivileged(world):
-    """It is installed without capabilities and without set-user-ID, and its manual and completions with it."""
-    build = world.top / "build"
-    subprocess.run(["meson", "setup", build, SOURCE, "-Dtests=false", f"--prefix={world.top}/prefix"], check=True,
-                   capture_output=True)
-    subprocess.run(["meson", "install", "-C", build], check=True, capture_output=True)
-    program = world.top / "prefix/bin/capwrap-check"
-    assert program.stat().st_mode & 0o7777 == 0o755
-    assert "security.capability" not in os.listxattr(program)
-    for path in ("man/man8/capwrap-check.8", "bash-completion/completions/capwrap-check",
-                 "zsh/site-functions/_capwrap-check"):
-        assert (world.top / "prefix/share" / path).exists(), path
-
-
 def complete(words: str) -> list[str]:
     """What bash offers behind these words."""
     source = SOURCE / "src/check/capwrap-check.bash"

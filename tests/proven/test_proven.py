@@ -161,7 +161,9 @@ def options(row: Row) -> list[str]:
     return [f"-{letter}" for letter in letters[1:]] + [spelt(word) for word in words]
 
 
-CASES = [(key, option) for key, row in TABLE.items() for option in ["", *options(row)]]
+SLOW = ("java", "Rscript")  # take seconds to start
+CASES = [(key, option) for key, row in TABLE.items()
+         for option in ["", *(options(row) if THOROUGH or key not in SLOW else options(row)[-1:])]]
 
 # ---- the caller
 
@@ -379,8 +381,7 @@ def left_by_user(home: Path) -> set[str]:
     return found
 
 
-# What takes seconds to start, and the signals that any of them is known to answer.
-SLOW = ("java", "Rscript")
+# What any of the slow ones is known to answer.
 ANSWERED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGILL, signal.SIGBUS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGSEGV,
             signal.SIGTERM)
 
