@@ -1,11 +1,12 @@
 """capwrap-grant CAPABILITIES SCRIPT: the first line, what stays as it was, and what is refused."""
 
 import os
+import re
 import subprocess
 
 import pytest
-from kit import (ACCOUNT, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, STATUS, USER, acl, all_of, bit, four, grant, holding,
-                 sets_in)
+from kit import (ACCOUNT, BUILD, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, four, grant,
+                 holding, sets_in)
 
 
 @pytest.fixture
@@ -249,6 +250,37 @@ def test_contained(world, grants):
     assert script.read_text().startswith(f"#!{INSTALLED} --contain {interpreter}\n")
     result = grants.run(script, uid=USER)
     assert sets_in(result.text)["CapAmb"] == 0 and sets_in(result.text)["CapPrm"] == bit("cap_net_raw"), result
+
+
+# ---- Completion
+
+def complete(words):
+    """What bash offers behind these words."""
+    code = f"""
+        source {SOURCE}/src/grant/capwrap-grant.bash
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
+        _capwrap_grant
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_bash_completion():
+    assert complete("capwrap-grant --st") == ["--status"]
+    assert set(complete("capwrap-grant cap_net_r")) == {"cap_net_raw"}
+    assert complete("capwrap-grant --unproven cap_kill,cap_net_r") == ["cap_kill,cap_net_raw"]
+    assert "/etc/passwd" in complete("capwrap-grant cap_kill /etc/passw")
+    assert complete("capwrap-grant --user roo") == ["root"]
+    assert "cap_kill" in complete("capwrap-grant --user root cap_ki")
+
+
+def test_zsh_completion():
+    """It is read, and all options are those of the program."""
+    file = SOURCE / "src/grant/_capwrap-grant"
+    assert subprocess.run(["zsh", "-n", file]).returncode == 0
+    help_text = subprocess.run([BUILD / "src/grant/capwrap-grant", "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"(--[a-z0-9-]+)['\[}]", file.read_text())) == set(re.findall(r"(--[a-z0-9-]+)", help_text)) | {
+        "--help", "--version"} - {"--"}
 
 
 # ---- Who may
