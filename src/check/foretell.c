@@ -243,12 +243,17 @@ static void fault_note(struct verdict *verdict, const struct refusal *refusal)
 }
 
 /* Takes a step, and notes all that is wrong with it. */
-static bool step_judge(struct verdict *verdict, struct start *start, const struct registration *registration, enum step step)
+static bool step_judge(struct verdict *verdict, struct start *start, const struct registration *registration, enum step step,
+	const struct supposed *supposed)
 {
 	static struct refusal refusal, flaws[FAULTS_MAX];
 	struct decision *decision = &verdict->decision;
 	bool taken;
 
+	if (step == STEP_GRANT && supposed->grant) {
+		decision->grant = supposed->grant;
+		return true;
+	}
 	refusal = (struct refusal){.flaws = flaws, .room = FAULTS_MAX};
 	taken = step == STEP_WRAPPER ? start_make(start, decision, registration, &refusal) : decide_step(decision, start, step, &refusal);
 	for (size_t i = 0; i < refusal.count; i++)
@@ -278,7 +283,7 @@ static bool door_find(struct verdict *verdict, const char *path, bool registered
 #define TAKEN(step) (1U << (step))
 
 /* The rules go on behind a fault where they can. */
-static void judge(struct verdict *verdict, const char *path, bool registered)
+static void judge(struct verdict *verdict, const char *path, const struct supposed *supposed)
 {
 	static const unsigned needs[STEPS] = {
 		[STEP_EXECUTE] = TAKEN(STEP_SCRIPT),
@@ -304,10 +309,10 @@ static void judge(struct verdict *verdict, const char *path, bool registered)
 	if (known)
 		sets_set(&(struct sets){.permitted = sets.permitted, .inheritable = sets.inheritable});
 	for (enum step step = STEP_SCRIPT; step < STEPS; step++) {
-		if (!(needs[step] & ~taken) && step_judge(verdict, &start, registration, step))
+		if (!(needs[step] & ~taken) && step_judge(verdict, &start, registration, step, supposed))
 			taken |= TAKEN(step);
 		/* Once the script is open, it shows by which door it would go. Who may execute it is the same by both. */
-		if (step == STEP_EXECUTE && taken & TAKEN(STEP_SCRIPT) && door_find(verdict, path, registered)) {
+		if (step == STEP_EXECUTE && taken & TAKEN(STEP_SCRIPT) && door_find(verdict, path, supposed->registered)) {
 			registration = &verdict->registration;
 			start.door = DOOR_BINFMT;
 		}
@@ -332,7 +337,7 @@ static void judge(struct verdict *verdict, const char *path, bool registered)
 
 /* The same as a user that has no rights, but is in the script's group where just that may run it: in a process of its own.
  * What it finds is in memory that both have. */
-static struct verdict *judge_for_others(const char *path, const struct decision *decision, bool registered)
+static struct verdict *judge_for_others(const char *path, const struct decision *decision, const struct supposed *supposed)
 {
 	const uid_t nobody = decision->line.user && decision->account.uid == 65534 ? 65533 : 65534;
 	struct stat st;
@@ -348,7 +353,7 @@ static struct verdict *judge_for_others(const char *path, const struct decision 
 	if (!child) {
 		if (setgroups(0, NULL) || setresgid(group, group, group) || setresuid(nobody, nobody, nobody))
 			_exit(EXIT_FAILURE);
-		judge(verdict, path, registered);
+		judge(verdict, path, supposed);
 		_exit(EXIT_SUCCESS);
 	}
 	if (child < 0 || waitpid(child, &(int){0}, 0) < 0 || !(verdict->runs || verdict->count)) {
@@ -393,7 +398,7 @@ const char *report_real(const struct report *report, const struct verdict *verdi
 	return *verdict->decision.script.path.real ? verdict->decision.script.path.real : report->path;
 }
 
-void foretell(struct report *report, const char *path, bool registered)
+void foretell(struct report *report, const char *path, const struct supposed *supposed)
 {
 	struct decision *decision;
 
@@ -404,9 +409,9 @@ void foretell(struct report *report, const char *path, bool registered)
 		perror("capwrap-check");
 		exit(2);
 	}
-	judge(report->verdict, path, registered);
+	judge(report->verdict, path, supposed);
 	if (!getuid())
-		report->others = judge_for_others(path, &report->verdict->decision, registered);
+		report->others = judge_for_others(path, &report->verdict->decision, supposed);
 	decision = &report->verdict->decision;
 	report->named = wrapper_is_named(decision->line.wrapper);
 	if (decision->script.fd >= 0)

@@ -3,6 +3,7 @@
 #define CAPWRAP_CHECK_FORETELL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "decision.h"
@@ -36,8 +37,14 @@ struct report {
 	struct warnings warnings;
 };
 
-/* Fills in the report for a file, as this user; `registered`: as if the wrapper were registered with binfmt_misc. */
-void foretell(struct report *report, const char *path, bool registered);
+/* What is taken for true, whatever is. */
+struct supposed {
+	bool registered; /* the wrapper, with binfmt_misc */
+	uint64_t grant;  /* of the script; 0: the one that it has */
+};
+
+/* Fills in the report for a file, as this user. */
+void foretell(struct report *report, const char *path, const struct supposed *supposed);
 
 /* The script's path without links where it was found, else as it was asked for. */
 const char *report_real(const struct report *report, const struct verdict *verdict);

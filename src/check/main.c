@@ -20,7 +20,8 @@ enum { ALL_RUN, SOME_REFUSED, TROUBLE };
 
 struct check {
 	struct find find; /* first, so that what it calls finds the rest */
-	bool json, recursive, registered;
+	bool json, recursive;
+	struct supposed supposed;
 	unsigned long runs, refused, stale, lost;
 	bool trouble;
 };
@@ -72,7 +73,7 @@ static void check_file(struct check *check, const char *path, bool brief, enum k
 {
 	struct report report;
 
-	foretell(&report, path, check->registered);
+	foretell(&report, path, &check->supposed);
 	if (kind == KIND_STALE)
 		warnings_stale(&report.warnings);
 	tell(check, &report, brief, kind);
@@ -226,7 +227,7 @@ int main(int argc, char **argv)
 	for (int option; (option = getopt_long(argc, argv, "bhru:V", options, NULL)) != -1;) {
 		switch (option) {
 		case 'b':
-			check.registered = true;
+			check.supposed.registered = true;
 			break;
 		case 'r':
 			check.recursive = true;

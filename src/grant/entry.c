@@ -74,7 +74,7 @@ const char *entry_parse(struct entry *entry, char *line)
 	static struct text wrong;
 	const char *words, *why = NULL;
 
-	*entry = (struct entry){.path = NULL};
+	*entry = (struct entry){.comment = ""};
 	line += strspn(line, " \t");
 	if (!*line || *line == '#')
 		return NULL;
@@ -95,6 +95,7 @@ const char *entry_parse(struct entry *entry, char *line)
 		return "its path has //, /./, /../ or a slash at the end";
 	while (!why && *(line += strspn(line, " \t")) && *line != '#')
 		why = is_suffix(line) ? suffix_take(entry, word_cut(&line, false)) : "what stands behind the path is not known";
+	entry->comment = line;
 	return why;
 }
 
@@ -125,5 +126,7 @@ void entry_put(FILE *out, const struct entry *entry)
 		fprintf(out, " line:");
 		put_escaped(out, entry->text);
 	}
+	if (entry->comment && *entry->comment)
+		fprintf(out, " %s", entry->comment);
 	(void)fputc('\n', out);
 }

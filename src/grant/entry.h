@@ -16,6 +16,7 @@ struct entry {
 	uint64_t capabilities;
 	char hash[HASH_SIZE];     /* of what the script holds; "" where that is not asked for */
 	char text[LINE_SIZE + 1]; /* in the ledger: what its first line had behind the wrapper, when it was granted; else "" */
+	const char *comment;      /* behind all that, with its #; "" where there is none */
 	const char *file;         /* where it is listed */
 	unsigned number;          /* of the line there */
 };

@@ -82,54 +82,76 @@ static const struct path_reasons reasons = {
 	.mounts = true,
 };
 
-/* All of a file that is root's alone, and a NUL; NULL, which was told, else. One that is not there is empty. */
-static char *file_read(const char *name, size_t *size)
+/* All of a file that is root's alone, and a NUL; NULL, which was told, else. One that is not there is empty. `real`: where it is,
+ * behind all links. */
+static char *file_read(const char *name, char real[PATH_MAX], size_t *size)
 {
 	static struct path path;
 	static struct refusal refusal;
 	const struct statx *file = &path.file;
+	struct stat st;
 	bool null;
 	char *bytes;
 
 	refusal = (struct refusal){.room = 0};
 	*size = 0;
+	snprintf(real, PATH_MAX, "%s", name);
 	if (!path_walk(&path, name, &reasons, &refusal)) {
-		if (refusal.reason == PATH_STEP && refusal.error == ENOENT)
+		if (refusal.reason == PATH_STEP && refusal.error == ENOENT && lstat(name, &st) < 0)
 			return must(strdup(""));
-		complain_refusal(name, &refusal);
+		complain_refusal(name, &refusal, refusal.reason == PATH_WRITABLE ? "chmod go-w %o" : refusal.reason == PATH_STEP ? "namei -l %p" : "chown root: %o");
 		return NULL;
 	}
+	snprintf(real, PATH_MAX, "%s", path.real);
 	null = S_ISCHR(file->stx_mode) && file->stx_rdev_major == 1 && file->stx_rdev_minor == 3;
 	if (null)
 		return must(strdup(""));
 	if (!S_ISREG(file->stx_mode) || file->stx_uid || path_writable(file->stx_mode)) {
-		refuse(&refusal, !S_ISREG(file->stx_mode) ? FILE_TYPE : file->stx_uid ? PATH_OWNER : PATH_WRITABLE);
-		snprintf(refusal.object, sizeof refusal.object, "%s", path.real);
-		complain_refusal(name, &refusal);
+		refuse_about(&refusal, !S_ISREG(file->stx_mode) ? FILE_TYPE : file->stx_uid ? PATH_OWNER : PATH_WRITABLE, real, 0);
+		complain_refusal(name, &refusal, !S_ISREG(file->stx_mode) ? "ls -l %p" : file->stx_uid ? "chown root: %o" : "chmod go-w %o");
 		return NULL;
 	}
-	bytes = bytes_read(path.real, size);
+	bytes = bytes_read(real, size);
 	if (!bytes)
 		complain(name, "%s", strerror(errno));
 	return bytes;
 }
 
-/* A script has one name: that without links. Where these are not root's, the one that is listed, which will be refused. */
-static void path_resolve(struct entry *entry)
+const char *path_resolve(const char *absolute)
 {
 	static struct path path;
 	static struct refusal none;
+	static char real[PATH_MAX];
+	char above[PATH_MAX];
+	size_t length = strlen(absolute);
 
-	if (path_walk(&path, entry->path, &reasons, &none))
-		entry->path = path.real;
+	if (length >= PATH_MAX)
+		return absolute;
+	if (path_walk(&path, absolute, &reasons, &none))
+		return *path.real ? path.real : absolute;
+	/* What is not there yet, or no more, lies in what is. */
+	while (length && (none.reason == PATH_STEP && none.error == ENOENT)) {
+		while (length && absolute[length - 1] != '/')
+			length--;
+		while (length && absolute[length - 1] == '/')
+			length--;
+		snprintf(above, sizeof above, "%.*s", length ? (int)length : 1, length ? absolute : "/");
+		if (!path_walk(&path, above, &reasons, &none))
+			continue;
+		if (snprintf(real, sizeof real, "%s%s", path.real, absolute + length) >= (int)sizeof real)
+			return absolute;
+		return real;
+	}
+	return absolute;
 }
 
 /* Adds what a file has. False where something is wrong with it, all of which was told. */
 static bool file_add(struct list *list, const char *name)
 {
 	char place[PATH_MAX + 16];
+	char real[PATH_MAX];
 	size_t size;
-	char *bytes = file_read(name, &size), *end = bytes + size;
+	char *bytes = file_read(name, real, &size), *end = bytes + size;
 	bool good = bytes;
 	unsigned number = 0;
 
@@ -155,7 +177,8 @@ static bool file_add(struct list *list, const char *name)
 			continue;
 		entry.file = name;
 		entry.number = number;
-		path_resolve(&entry);
+		entry.path = (char *)path_resolve(entry.path);
+		entry.comment = "";
 		other = list_find(list, entry.path);
 		if (!other)
 			list_put(list, &entry);
@@ -232,7 +255,7 @@ bool ledger_write(const struct list *ledger)
 bool own_write(const char *path, const struct entry *entry)
 {
 	size_t size, length = 0;
-	char *bytes = file_read(OWN, &size), *end = bytes + size, *written = NULL;
+	char real[PATH_MAX], *bytes = file_read(OWN, real, &size), *end = bytes + size, *written = NULL;
 	FILE *out = must(open_memstream(&written, &length));
 	bool good = bytes, put = !entry;
 
@@ -246,19 +269,22 @@ bool own_write(const char *path, const struct entry *entry)
 		copy = must(strndup(line, (size_t)((newline ? newline : end) - line)));
 		if (entry_parse(&there, copy))
 			there.path = NULL;
-		if (there.path)
-			path_resolve(&there);
-		if (!there.path || strcmp(there.path, path) != 0)
+		if (!there.path || strcmp(path_resolve(there.path), path) != 0) {
 			fprintf(out, "%.*s\n", (int)((newline ? newline : end) - line), line);
-		else if (!put)
-			entry_put(out, entry), put = true;
+		} else if (!put) {
+			struct entry changed = *entry;
+
+			changed.comment = there.comment;
+			entry_put(out, &changed);
+			put = true;
+		}
 		free(copy);
 	}
 	if (!put)
 		entry_put(out, entry);
 	good = !fclose(out) && good;
 	if (good && (length != size || memcmp(written, bytes, size) != 0) && (size || entry))
-		good = file_replace(OWN, written, length);
+		good = file_replace(real, written, length);
 	free(written);
 	free(bytes);
 	return good;

@@ -31,6 +31,10 @@ struct entry *list_find(const struct list *list, const char *path);
 void list_put(struct list *list, const struct entry *entry);
 void list_remove(struct list *list, const char *path);
 
+/* A script has one name: that without links, also where it is not there. Where these are not root's it is the one that was given,
+ * which will be refused. It is valid until the next call. */
+const char *path_resolve(const char *absolute);
+
 /* Changes the file of this program alone: the line of that path, or one at the end. Without an entry it goes. */
 bool own_write(const char *path, const struct entry *entry);
 

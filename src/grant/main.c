@@ -1,7 +1,10 @@
 /* capwrap-grant: gives scripts their capabilities, and keeps them. capwrap-grant(8). */
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,29 +69,41 @@ static int worse(int one, int other)
 
 /* ---- A script */
 
+static bool absolute_make(char absolute[2 * PATH_MAX], const char *asked)
+{
+	*absolute = 0;
+	if (*asked != '/' && !getcwd(absolute, PATH_MAX)) {
+		complain(asked, "the current directory can't be found: %s", strerror(errno));
+		return false;
+	}
+	if (snprintf(absolute + strlen(absolute), PATH_MAX, "%s%s", *asked == '/' ? "" : "/", asked) < PATH_MAX)
+		return true;
+	complain(asked, "%s", strerror(ENAMETOOLONG));
+	return false;
+}
+
+static bool is_missing(const struct refusal *refusal)
+{
+	return refusal->reason == PATH_STEP && refusal->error == ENOENT;
+}
+
 /* Opens it, or says in the words of capwrap-check why capwrap would not run it. */
 static bool script_take_in(struct target *target, const char *asked)
 {
 	static struct refusal refusal;
 	struct report report;
-	char absolute[2 * PATH_MAX] = "";
+	char absolute[2 * PATH_MAX];
 
+	if (!absolute_make(absolute, asked))
+		return false;
 	refusal = (struct refusal){.room = 0};
-	if (*asked != '/' && !getcwd(absolute, PATH_MAX)) {
-		complain(asked, "the current directory: %s", strerror(errno));
-		return false;
-	}
-	if (snprintf(absolute + strlen(absolute), PATH_MAX, "%s%s", *asked == '/' ? "" : "/", asked) >= PATH_MAX) {
-		complain(asked, "%s", strerror(ENAMETOOLONG));
-		return false;
-	}
 	if (target_open(target, absolute, &refusal) && target_read(target))
 		return true;
-	foretell(&report, asked, false);
-	if (report.verdict->count && !(refusal.reason == PATH_STEP && refusal.error == ENOENT))
+	foretell(&report, asked, &(struct supposed){.grant = 0});
+	if (report.verdict->count && !is_missing(&refusal))
 		show_report(&report);
 	else
-		complain_refusal(asked, &refusal);
+		complain_refusal(asked, &refusal, NULL);
 	report_clear(&report);
 	target_close(target);
 	return false;
@@ -194,15 +209,14 @@ static int script_put(struct work *work, struct target *target, const char *byte
 		return DIFFERS;
 	}
 	same = size == target->size && !memcmp(bytes, target->bytes, size) && target_has(target, work->capabilities);
-	if (same) {
-		replaced = target_judge(target, false);
-		if (replaced == REPLACED && !note(&noted))
-			replaced = FAILED;
-	} else {
+	signals_hold();
+	if (!same)
 		replaced = target_replace(target, bytes, size, work->capabilities, edited, note, &noted);
-		if (replaced == FAILED)
-			unnote(&noted);
-	}
+	else if ((replaced = target_judge(target, false)) == REPLACED && !note(&noted))
+		replaced = FAILED;
+	if (replaced == FAILED)
+		unnote(&noted);
+	signals_let_in();
 	if (replaced == REFUSED)
 		complain(target->path.real, "not granted, and not changed");
 	if (replaced == REPLACED) {
@@ -229,45 +243,64 @@ static int script_grant(struct work *work, const char *asked)
 	return code;
 }
 
+/* Its capabilities go, also where it can't be trusted any more: then they are worth nothing, but should not lie about. */
+static bool revoke_file(struct target *target, const char *real, bool *had)
+{
+	static struct refusal refusal;
+	bool there;
+
+	refusal = (struct refusal){.room = 0};
+	there = target_open(target, real, &refusal);
+	if (!there)
+		target_close(target);
+	if (!there && is_missing(&refusal))
+		return true;
+	if (!there && !target_open_anyway(target, real)) {
+		complain_refusal(real, &refusal, "getcap %p");
+		return false;
+	}
+	*had = target->capabilities.present;
+	return target_revoke(target);
+}
+
 /* Takes a script out of the list, and its capabilities away, in this order: what is left after a power cut, --apply does. */
 static int script_revoke(struct work *work, const char *asked)
 {
 	static struct target target;
-	static struct refusal refusal;
-	char real[2 * PATH_MAX] = "";
+	char absolute[2 * PATH_MAX], real[PATH_MAX];
 	const struct entry *listed;
-	int code = DONE;
-	bool there;
+	struct stat st;
+	bool had = false, good;
 
-	refusal = (struct refusal){.room = 0};
-	if (*asked != '/' && !getcwd(real, PATH_MAX))
+	if (!absolute_make(absolute, asked))
 		return TROUBLE;
-	snprintf(real + strlen(real), PATH_MAX, "%s%s", *asked == '/' ? "" : "/", asked);
-	there = target_open(&target, real, &refusal);
-	if (!there && !(refusal.reason == PATH_STEP && refusal.error == ENOENT)) {
-		complain_refusal(asked, &refusal);
-		target_close(&target);
+	snprintf(real, sizeof real, "%s", path_resolve(absolute));
+	listed = list_find(&work->lists, real);
+	if (listed && strcmp(listed->file, OWN) != 0) {
+		complain(asked, "%s:%u lists it; remove it there, or in a file of the same name in " LISTS, listed->file, listed->number);
 		return DIFFERS;
 	}
-	if (there)
-		snprintf(real, sizeof real, "%s", target.path.real);
-	listed = list_find(&work->lists, real);
-	if (!there && !listed && !list_find(&work->ledger, real)) {
-		complain_refusal(asked, &refusal);
-		code = DIFFERS;
-	} else if (listed && strcmp(listed->file, OWN) != 0) {
-		complain(asked, "%s:%u lists it; remove it there, or in a file of the same name in " LISTS, listed->file, listed->number);
-		code = DIFFERS;
-	} else if (!own_write(real, NULL) || (there && !target_revoke(&target))) {
-		code = TROUBLE;
-	} else {
+	if (!listed && !list_find(&work->ledger, real) && lstat(real, &st) < 0) {
+		complain(asked, "%s", strerror(errno));
+		return DIFFERS;
+	}
+	target.directory = target.file = -1;
+	target.bytes = NULL;
+	signals_hold();
+	good = own_write(real, NULL) && revoke_file(&target, real, &had);
+	if (!good && listed)
+		(void)own_write(real, listed);
+	if (good) {
 		list_remove(&work->ledger, real);
-		code = ledger_write(&work->ledger) ? DONE : TROUBLE;
+		good = ledger_write(&work->ledger);
+	}
+	signals_let_in();
+	if (good) {
 		show_name(real);
-		printf(": %s\n", there && target.capabilities.present ? "revoked" : "has no capabilities, and is in no list");
+		printf(": %s\n", had ? "revoked" : "has no capabilities, and is in no list");
 	}
 	target_close(&target);
-	return code;
+	return good ? DONE : TROUBLE;
 }
 
 /* ---- --edit */
@@ -275,16 +308,26 @@ static int script_revoke(struct work *work, const char *asked)
 /* Runs the editor of who asks on a file. */
 static bool edit(const char *file)
 {
+	static const int usual[] = {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ};
 	int status = 0;
 	pid_t child;
 
 	(void)fflush(stdout);
+	/* They are the editor's, which may have another use for them. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGQUIT, SIG_IGN);
 	child = fork();
 	if (!child) {
+		for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+			(void)signal(usual[i], SIG_DFL);
 		execl("/bin/sh", "sh", "-c", "eval \"exec ${VISUAL:-${EDITOR:-$(command -v editor || echo vi)}}\" '\"$1\"'", "sh", file, (char *)NULL);
 		_exit(127);
 	}
-	if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status))
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		status = -1;
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGQUIT, SIG_DFL);
+	if (!status)
 		return true;
 	complain(file, "the editor failed; nothing was changed. VISUAL or EDITOR names another");
 	return false;
@@ -318,6 +361,16 @@ static void copy_remove(char *copy)
 	(void)unlink(copy);
 	(void)rmdir(dirname(copy)); /* not where the editor left something there */
 	free(copy);
+}
+
+static bool copy_differs(const struct target *target, const char *copy)
+{
+	size_t size;
+	char *bytes = bytes_read(copy, &size);
+	bool differs = bytes && (size != target->size || memcmp(bytes, target->bytes, size) != 0);
+
+	free(bytes);
+	return differs;
 }
 
 static bool asks_again(void)
@@ -392,7 +445,7 @@ static int script_edit(const char *asked)
 	copy = copy_make(&target);
 	while (copy && edit(copy) && (code = copy_put(&target, asked, copy)) != DONE && asks_again())
 		;
-	if (copy && code != DONE)
+	if (copy && code != DONE && copy_differs(&target, copy))
 		complain(copy, "this is what you wrote; it is kept");
 	else if (copy)
 		copy_remove(copy);
@@ -450,10 +503,10 @@ static int entry_apply(struct work *work, const struct entry *entry)
 	size_t size;
 
 	if (state == STATE_REFUSED || state == STATE_MISSING) {
-		complain_refusal(entry->path, &refusal);
+		complain_refusal(entry->path, &refusal, status_fix(state, &refusal));
 		return DIFFERS;
 	}
-	wanted_by(&wanted, list_find(&work->ledger, entry->path));
+	wanted_by(&wanted, state == STATE_UNTURNED ? list_find(&work->ledger, entry->path) : NULL);
 	work->capabilities = entry->capabilities;
 	if (state == STATE_EDITED) {
 		complain(entry->path, "it is not what the sha256 of %s:%u is of, and gets nothing", entry->file, entry->number);
@@ -464,7 +517,9 @@ static int entry_apply(struct work *work, const struct entry *entry)
 	} else if (!target.bytes && !target_read(&target)) {
 		complain(entry->path, "%s", strerror(errno));
 	} else if ((bytes = target_turned(&target, &wanted, &size))) {
+		signals_hold();
 		replaced = target_replace(&target, bytes, size, entry->capabilities, false, NULL, NULL);
+		signals_let_in();
 	}
 	if (replaced == REPLACED) {
 		struct entry made = entry_of(work, &target, bytes, size, false);
@@ -490,9 +545,13 @@ static bool entry_unlist(const struct entry *made, int *code)
 
 	if (state == STATE_MISSING)
 		return true;
+	/* What can't be trusted any more needs no grant. */
+	if (state == STATE_REFUSED && target_open_anyway(&target, made->path) && target.capabilities.inheritable == made->capabilities)
+		state = STATE_UNLISTED;
 	if (state == STATE_REFUSED) {
-		complain_refusal(made->path, &refusal);
+		complain_refusal(made->path, &refusal, status_fix(state, &refusal));
 		*code = worse(*code, DIFFERS);
+		target_close(&target);
 		return false;
 	}
 	if (state == STATE_UNLISTED) {
@@ -583,6 +642,23 @@ static int run(struct work *work, enum command command, char **words)
 	return code;
 }
 
+/* Nothing of ours is to be where output goes. What was closed can't be written to, or read. */
+static bool descriptors_open(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+			return false;
+	return true;
+}
+
+static bool is_word(const char *text)
+{
+	for (; *text; text++)
+		if (!isgraph((unsigned char)*text) && !((unsigned char)*text & 0x80))
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -605,6 +681,10 @@ int main(int argc, char **argv)
 	int code;
 
 	(void)umask(022);
+	(void)signal(SIGPIPE, SIG_IGN); /* what can't be written is an error as any other */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	if (!descriptors_open())
+		return TROUBLE;
 	if (isatty(STDOUT_FILENO))
 		show_on_terminal();
 	for (int option; (option = getopt_long(argc, argv, "+Ucu:easrhV", options, NULL)) != -1;) {
@@ -617,7 +697,7 @@ int main(int argc, char **argv)
 		switch (option) {
 		case 'U': work.wanted.unproven = true; break;
 		case 'c': work.wanted.contain = true; break;
-		case 'u': work.wanted.user = optarg; break;
+		case 'u': work.wanted.user = optarg; break; /* the line's rules judge it, but for what would make more words of it */
 		case 'H': work.hashed = true; break;
 		case 'j': work.json = true; break;
 		case 'e': case 'a': case 's': case 'r': break;
@@ -632,11 +712,13 @@ int main(int argc, char **argv)
 			return TROUBLE;
 		}
 	}
+	if (work.wanted.user && (!*work.wanted.user || *work.wanted.user == '-' || !is_word(work.wanted.user)))
+		return usage("--user takes a name or a number");
 	if ((lines && command != GRANT) || (work.json && command != STATUS))
 		return usage("an option does not go with the command");
 	code = run(&work, command, argv + optind);
 	if (fflush(stdout) || ferror(stdout)) {
-		complain("standard output", "%s", strerror(errno));
+		complain("standard output", "what was done can't be told there");
 		code = TROUBLE;
 	}
 	return code;

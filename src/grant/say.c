@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,34 @@ void complain_of(const char *object)
 	fprintf(stderr, "capwrap-grant: %.*s: ", (int)text.length, text.bytes);
 }
 
-void complain_refusal(const char *object, const struct refusal *refusal)
+void complain_refusal(const char *object, const struct refusal *refusal, const char *fix)
 {
 	struct text text = {.length = 0};
 
 	refusal_reason(&text, refusal, text_add_escaped);
 	text_add(&text, "; ");
-	refusal_fix(&text, refusal_texts[refusal->reason].fix, refusal, object, BINDIR "/capwrap");
+	refusal_fix(&text, fix ? fix : refusal_texts[refusal->reason].fix, refusal, object, BINDIR "/capwrap");
 	complain(object, "%.*s", (int)text.length, text.bytes);
+}
+
+static sigset_t let_in;
+static bool held;
+
+void signals_hold(void)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	if (!held)
+		(void)sigprocmask(SIG_BLOCK, &all, &let_in);
+	held = true;
+}
+
+void signals_let_in(void)
+{
+	if (held)
+		(void)sigprocmask(SIG_SETMASK, &let_in, NULL);
+	held = false;
 }
 
 void *must(void *memory)
@@ -97,6 +118,7 @@ static bool directory_sync(const char *directory)
 bool file_replace(const char *name, const char *bytes, size_t size)
 {
 	char directory[PATH_MAX], beside[PATH_MAX];
+	struct stat old = {.st_mode = 0644};
 	int fd;
 	bool good;
 
@@ -107,8 +129,9 @@ bool file_replace(const char *name, const char *bytes, size_t size)
 		complain(name, "can't be written: %s", strerror(errno));
 		return false;
 	}
+	(void)stat(name, &old);
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	good = fd >= 0 && bytes_write(fd, bytes, size) && !fsync(fd) && !rename(beside, name) && directory_sync(directory);
+	good = fd >= 0 && bytes_write(fd, bytes, size) && !fchmod(fd, old.st_mode & 07777) && !fsync(fd) && !rename(beside, name) && directory_sync(directory);
 	if (!good)
 		complain(name, "can't be written: %s", strerror(errno));
 	if (fd >= 0)

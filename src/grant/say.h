@@ -12,8 +12,12 @@
 #define complain(object, ...) (complain_of(object), (void)fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr))
 void complain_of(const char *object);
 
-/* The same in the wrapper's words, with the fix. */
-void complain_refusal(const char *object, const struct refusal *refusal);
+/* The same in the wrapper's words, with a fix: the wrapper's, where NULL is given for its words. */
+void complain_refusal(const char *object, const struct refusal *refusal, const char *fix);
+
+/* Until they are let in again signals wait, so that what belongs together is done together. */
+void signals_hold(void);
+void signals_let_in(void);
 
 /* What was allocated. Without memory the program ends, before it has begun to change anything. */
 void *must(void *memory);
@@ -24,8 +28,8 @@ char *bytes_of(int fd, size_t *size);
 
 bool bytes_write(int fd, const char *bytes, size_t size);
 
-/* A file in place of another, in one step, which is on the disk when this returns. Makes its directory. False, which was
- * told. */
+/* A file in place of another, with its mode, in one step, which is on the disk when this returns. Makes its directory. False,
+ * which was told. */
 bool file_replace(const char *name, const char *bytes, size_t size);
 
 #endif

@@ -3,21 +3,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "show.h"
 
 static const struct {
 	char word[12];
 	char reason[80];
-	char fix[32]; /* %c: the capabilities, %p: the path */
+	char fix[40]; /* as those of refusals */
 } states[STATES] = {
 	[STATE_GRANTED] = {"granted", "", ""},
 	[STATE_LOST] = {"lost", "an edit, a copy or an upgrade took its grant", "capwrap-grant --apply"},
 	[STATE_OTHER] = {"other", "it has other capabilities than are listed", "capwrap-grant --apply"},
 	[STATE_UNTURNED] = {"unturned", "its first line names no wrapper", "capwrap-grant --apply"},
-	[STATE_EDITED] = {"edited", "it is not what the sha256 of its line is of", "capwrap-grant --sha256 %c %p"},
+	[STATE_EDITED] = {"edited", "it is not what the sha256 of its line is of", "capwrap-grant --sha256 %g %p"},
 	[STATE_MISSING] = {"missing", "it is not there", "ls -l %p"},
-	[STATE_REFUSED] = {"refused", "", ""},
+	[STATE_REFUSED] = {"refused", "", "capwrap-grant --revoke %p"},
+	[STATE_UNSEEN] = {"unseen", "only others can read it", "sudo capwrap-grant --status"},
 	[STATE_UNLISTED] = {"unlisted", "it was granted here, and is in no list", "capwrap-grant --apply"},
 };
 
@@ -27,6 +29,8 @@ static enum state opened(const struct entry *entry, struct target *target, struc
 	if (target_open(target, entry->path, refusal))
 		return STATE_GRANTED;
 	target_close(target);
+	if (refusal->error == EACCES && geteuid())
+		return STATE_UNSEEN;
 	return refusal->reason == PATH_STEP && refusal->error == ENOENT ? STATE_MISSING : STATE_REFUSED;
 }
 
@@ -64,26 +68,30 @@ enum state state_of_unlisted(const struct entry *entry, struct target *target, s
 	return target->capabilities.present && target->capabilities.inheritable == entry->capabilities ? STATE_UNLISTED : STATE_OTHER;
 }
 
-static void fix_make(struct text *fix, enum state state, const struct entry *entry, const struct refusal *refusal)
+const char *status_fix(enum state state, const struct refusal *refusal)
 {
-	if (state == STATE_REFUSED) {
-		refusal_fix(fix, refusal_texts[refusal->reason].fix, refusal, entry->path, BINDIR "/capwrap");
-		return;
-	}
-	for (const char *words = states[state].fix; *words; words++) {
-		if (*words != '%')
-			text_add(fix, (const char[]){*words, 0});
-		else if (*++words == 'c')
-			text_add_capabilities(fix, entry->capabilities);
-		else
-			text_add_quoted(fix, entry->path);
-	}
+	const char *words = refusal_texts[refusal->reason].fix;
+
+	/* To move or to own it anew would be to trust it. */
+	return state != STATE_REFUSED || strstr(words, "cap_NAME") ? states[state].fix : words;
 }
 
-static void put_person(const struct entry *entry, enum state state, struct text *reason, struct text *fix)
+static void fix_make(struct text *fix, enum state state, const struct entry *entry, const struct refusal *refusal)
+{
+	struct refusal about = *refusal;
+	const char *words = status_fix(state, refusal);
+
+	about.capabilities = entry->capabilities;
+	if (state == STATE_EDITED && strcmp(entry->file, OWN) != 0)
+		words = "sha256sum %p";
+	refusal_fix(fix, words, &about, entry->path, BINDIR "/capwrap");
+}
+
+static void put_person(const struct entry *entry, bool listed, enum state state, struct text *reason, struct text *fix)
 {
 	struct text names = {.length = 0};
 
+	(void)listed;
 	text_add_capabilities(&names, entry->capabilities);
 	printf("%-9s %-24.*s ", states[state].word, (int)names.length, names.bytes);
 	show_name(entry->path);
@@ -93,7 +101,7 @@ static void put_person(const struct entry *entry, enum state state, struct text 
 	printf("  reason    %.*s\n  fix       %.*s\n", (int)reason->length, reason->bytes, (int)fix->length, fix->bytes);
 }
 
-static void put_json(const struct entry *entry, enum state state, struct text *reason, struct text *fix)
+static void put_json(const struct entry *entry, bool listed, enum state state, struct text *reason, struct text *fix)
 {
 	char place[PATH_MAX + 16];
 
@@ -105,7 +113,7 @@ static void put_json(const struct entry *entry, enum state state, struct text *r
 	show_member("state", states[state].word);
 	show_member("reason", reason->length ? reason->bytes : NULL);
 	show_member("fix", fix->length ? fix->bytes : NULL);
-	show_member("list", state == STATE_UNLISTED ? NULL : place);
+	show_member("list", listed ? place : NULL);
 	printf("\n  }");
 }
 
@@ -124,9 +132,9 @@ int status_show(const struct list *lists, const struct list *ledger, bool json)
 		if (!listed && list_find(lists, entry->path))
 			continue;
 		state = listed ? state_of(entry, &target, &refusal) : state_of_unlisted(entry, &target, &refusal);
-		if (state != STATE_MISSING && state != STATE_REFUSED)
+		if (state != STATE_MISSING && state != STATE_REFUSED && state != STATE_UNSEEN)
 			target_close(&target);
-		if (!listed && state != STATE_UNLISTED)
+		if (!listed && (state == STATE_MISSING || state == STATE_OTHER))
 			continue; /* what is left of it was not made here */
 		if (state == STATE_REFUSED)
 			refusal_reason(&reason, &refusal, text_add_escaped);
@@ -135,7 +143,7 @@ int status_show(const struct list *lists, const struct list *ledger, bool json)
 		fix_make(&fix, state, entry, &refusal);
 		if (json)
 			printf("%s\n", told ? "," : "[");
-		(json ? put_json : put_person)(entry, state, &reason, &fix);
+		(json ? put_json : put_person)(entry, listed, state, &reason, &fix);
 		told++;
 		differ += state != STATE_GRANTED;
 	}

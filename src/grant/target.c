@@ -20,7 +20,7 @@
 
 #define WRAPPER BINDIR "/capwrap"
 #define LOCK STATE "/lock"
-#define BESIDE ".capwrap-new" /* what the new one is called, behind a dot and its name, until it is in its place */
+#define BESIDE ".capwrap-new" /* ends the name of the directory that the new one is made in */
 
 static const struct path_reasons reasons = {
 	.step = PATH_STEP,
@@ -86,6 +86,25 @@ bool target_open(struct target *target, const char *absolute, struct refusal *re
 	if (!*target->path.real)
 		return refuse(refusal, FILE_TYPE);
 	return file_open(target, refusal);
+}
+
+bool target_open_anyway(struct target *target, const char *real)
+{
+	char link[32], led[PATH_MAX];
+	ssize_t length;
+
+	target->directory = -1;
+	target->bytes = NULL;
+	target->name = "";
+	target->file = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", target->file);
+	length = target->file < 0 ? -1 : readlink(link, led, sizeof led - 1);
+	if (length < 0 || fstat(target->file, &target->st) < 0 || !file_capabilities_read(&target->capabilities, NULL, target->file))
+		return false;
+	led[length] = 0;
+	snprintf(target->path.real, sizeof target->path.real, "%s", real);
+	/* By a link of whoever owns a directory it would be another one. */
+	return S_ISREG(target->st.st_mode) && target->st.st_nlink == 1 && !strcmp(led, real);
 }
 
 void target_close(struct target *target)
@@ -195,10 +214,21 @@ void hash_of(char hash[HASH_SIZE], const char *bytes, size_t size)
 
 static int lock = -1;
 
-/* What lies beside a script is on record until it is in its place: whoever comes next removes it. */
+/* The directory that a new one is made in is on record until that is in its place: whoever comes next removes both. */
 static bool record(const char *path)
 {
 	return !ftruncate(lock, 0) && pwrite(lock, path, strlen(path), 0) == (ssize_t)strlen(path);
+}
+
+/* Of the directory, and of what has its name behind the dot and before the ending. */
+static void left_remove(const char *directory)
+{
+	char file[2 * PATH_MAX];
+	const char *name = strrchr(directory, '/') + 2;
+
+	snprintf(file, sizeof file, "%s/%.*s", directory, (int)(strlen(name) - strlen(BESIDE)), name);
+	(void)unlink(file);
+	(void)rmdir(directory);
 }
 
 bool lock_take(void)
@@ -215,8 +245,8 @@ bool lock_take(void)
 		complain(LOCK, "%s", strerror(errno));
 		return false;
 	}
-	if (size > strlen(BESIDE) && *left == '/' && !strcmp(left + size - strlen(BESIDE), BESIDE))
-		(void)unlink(left);
+	if (size > strlen(BESIDE) + 2 && *left == '/' && !strcmp(left + size - strlen(BESIDE), BESIDE))
+		left_remove(left);
 	free(left);
 	if (!size || record(""))
 		return true;
@@ -299,12 +329,12 @@ static bool is_refused(struct verdict *verdict, const char *path, const char *sa
 }
 
 /* Tells what keeps it from running, and, with `all`, what else an administrator should know. */
-static enum replaced judge(const char *path, const char *said, bool all)
+static enum replaced judge(const char *path, const char *said, uint64_t grant, bool all)
 {
 	struct report report;
 	bool refused, runs;
 
-	foretell(&report, path, false);
+	foretell(&report, path, &(struct supposed){.grant = grant});
 	report.path = said;
 	runs = report.verdict->runs && (!report.others || report.others->runs);
 	refused = is_refused(report.verdict, path, said);
@@ -319,56 +349,73 @@ static enum replaced judge(const char *path, const char *said, bool all)
 
 enum replaced target_judge(const struct target *target, bool all)
 {
-	return judge(target->path.real, target->path.real, all);
+	return judge(target->path.real, target->path.real, 0, all);
 }
 
-/* All but its name. */
-static bool beside_make(int fd, const struct target *target, const char *bytes, size_t size, uint64_t capabilities, bool edited)
+/* All but its capabilities. A directory may have a list for what is made in it, which would count where the mode is set. */
+static bool beside_make(int fd, const struct target *target, const char *bytes, size_t size, bool edited)
 {
 	const struct timespec times[] = {target->st.st_atim, target->st.st_mtim};
+
+	return bytes_write(fd, bytes, size) && !fchown(fd, target->st.st_uid, target->st.st_gid) &&
+		(!fremovexattr(fd, XATTR_NAME_POSIX_ACL_ACCESS) || errno == ENODATA || errno == ENOTSUP) &&
+		!fchmod(fd, target->st.st_mode & 07777) && attributes_copy(target->file, fd) && (edited || !futimens(fd, times));
+}
+
+/* Nobody but root gets at it from here on; only then it is granted, and put in its place. */
+static bool beside_grant(int fd, int directory, const char *bytes, size_t size, uint64_t capabilities)
+{
 	struct target made = {.capabilities.present = false};
 
 	line_take(&made, bytes, size);
-	return bytes_write(fd, bytes, size) && !fchown(fd, target->st.st_uid, target->st.st_gid) &&
-		!fchmod(fd, target->st.st_mode & 07777) && attributes_copy(target->file, fd) && (edited || !futimens(fd, times)) &&
-		grant_set(fd, capabilities | (made.named ? taken_by(&made.line) : 0), capabilities) && !fsync(fd);
+	return !fchmod(directory, 0700) && grant_set(fd, capabilities | (made.named ? taken_by(&made.line) : 0), capabilities) && !fsync(fd);
 }
 
-static enum replaced beside_put(struct target *target, const char *beside, const char *bytes, size_t size, uint64_t capabilities,
-	bool edited, bool (*before)(void *data), void *data)
+static void copy_complain(const char *real)
 {
-	const char *real = target->path.real, *name = strrchr(beside, '/') + 1;
 	struct refusal refusal = {.room = 0};
-	enum replaced replaced = FAILED;
-	int fd;
 
-	(void)unlinkat(target->directory, name, 0);
-	fd = openat(target->directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		complain(real, "nothing can be put beside it: %s", strerror(errno));
-		return FAILED;
-	}
-	if (beside_make(fd, target, bytes, size, capabilities, edited)) {
-		/* Nobody runs what somebody writes to. */
-		close(fd);
-		fd = -1;
-		replaced = judge(beside, real, false);
-		if (replaced == REPLACED && before && !before(data))
-			replaced = FAILED;
-		if (replaced == REPLACED && renameat(target->directory, name, target->directory, target->name) < 0) {
-			complain(real, "can't be replaced: %s; lsattr and findmnt show what keeps it", strerror(errno));
-			replaced = FAILED;
-		}
-	} else if (errno == ENOTSUP) {
+	if (errno == ENOTSUP) {
 		refuse(&refusal, GRANT_UNSUPPORTED);
-		complain_refusal(real, &refusal);
+		complain_refusal(real, &refusal, NULL);
 	} else {
 		complain(real, "can't be copied with all that it has: %s", strerror(errno));
 	}
+}
+
+/* In a directory beside it: made, judged, granted, and put in its place. */
+static enum replaced beside_put(struct target *target, int directory, const char *path, const char *bytes, size_t size,
+	uint64_t capabilities, bool edited, bool (*before)(void *data), void *data)
+{
+	const char *real = target->path.real;
+	enum replaced replaced = FAILED;
+	int fd = openat(directory, target->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), again = -1;
+
+	if (fd < 0 || !beside_make(fd, target, bytes, size, edited)) {
+		copy_complain(real);
+	} else {
+		/* Nobody runs what somebody writes to. */
+		again = openat(directory, target->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		close(fd);
+		fd = -1;
+		replaced = judge(path, real, capabilities, false);
+	}
+	if (replaced == REPLACED && (again < 0 || !beside_grant(again, directory, bytes, size, capabilities))) {
+		copy_complain(real);
+		replaced = FAILED;
+	}
+	if (replaced == REPLACED && before && !before(data))
+		replaced = FAILED;
+	if (replaced == REPLACED && renameat(directory, target->name, target->directory, target->name) < 0) {
+		complain(real, "can't be replaced: %s; lsattr and findmnt show what keeps it", strerror(errno));
+		replaced = FAILED;
+	}
 	if (fd >= 0)
 		close(fd);
+	if (again >= 0)
+		close(again);
 	if (replaced != REPLACED)
-		(void)unlinkat(target->directory, name, 0);
+		(void)unlinkat(directory, target->name, 0);
 	return replaced;
 }
 
@@ -385,34 +432,42 @@ static void directory_sync(const struct target *target)
 enum replaced target_replace(struct target *target, const char *bytes, size_t size, uint64_t capabilities, bool edited,
 	bool (*before)(void *data), void *data)
 {
-	char beside[PATH_MAX + sizeof BESIDE];
+	const char *real = target->path.real;
+	char beside[PATH_MAX + sizeof BESIDE], path[2 * PATH_MAX];
 	struct refusal refusal = {.room = 0};
 	enum replaced replaced = FAILED;
-	sigset_t all, old;
+	int directory = -1;
 
 	if (target->st.st_nlink > 1) {
-		complain(target->path.real, "it has other names, which would keep the old file; find / -xdev -samefile shows them");
+		complain(real, "it has other names, which would keep the old file; find / -xdev -samefile shows them");
 		return REFUSED;
 	}
 	if (is_busy(target->file)) {
 		refuse(&refusal, EXECUTE_BUSY);
-		complain_refusal(target->path.real, &refusal);
+		complain_refusal(real, &refusal, NULL);
 		return REFUSED;
 	}
-	snprintf(beside, sizeof beside, "%.*s.%s" BESIDE, (int)(target->name - target->path.real), target->path.real, target->name);
-	/* So that nothing is left but by SIGKILL. */
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &old);
-	if (strlen(beside) >= PATH_MAX || strlen(target->name) + sizeof BESIDE > NAME_MAX)
-		complain(target->path.real, "its name is too long for another beside it");
-	else if (!record(beside))
+	snprintf(beside, sizeof beside, "%.*s.%s" BESIDE, (int)(target->name - real), real, target->name);
+	snprintf(path, sizeof path, "%s/%s", beside, target->name);
+	if (strlen(path) >= PATH_MAX || strlen(target->name) + sizeof BESIDE > NAME_MAX) {
+		complain(real, "its name is too long for another beside it");
+		return FAILED;
+	}
+	if (!record(beside)) {
 		complain(LOCK, "%s", strerror(errno));
+		return FAILED;
+	}
+	left_remove(beside);
+	if (mkdir(beside, 0755) < 0 || (directory = open(beside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		complain(real, "nothing can be put beside it: %s", strerror(errno));
 	else
-		replaced = beside_put(target, beside, bytes, size, capabilities, edited, before, data);
+		replaced = beside_put(target, directory, path, bytes, size, capabilities, edited, before, data);
+	if (directory >= 0)
+		close(directory);
+	(void)rmdir(beside);
 	if (replaced == REPLACED)
 		directory_sync(target);
 	(void)record("");
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	return replaced;
 }
 

@@ -29,6 +29,10 @@ struct target {
 bool target_open(struct target *target, const char *absolute, struct refusal *refusal);
 void target_close(struct target *target);
 
+/* Opens it though its path or its file is not to be trusted, to take capabilities away: only where no link leads to it, and it has
+ * no other name. */
+bool target_open_anyway(struct target *target, const char *real);
+
 /* Reads what it holds, where target_open has only read the first line. False with errno. */
 bool target_read(struct target *target);
 
@@ -47,8 +51,9 @@ void hash_of(char hash[HASH_SIZE], const char *bytes, size_t size);
 enum replaced { REPLACED, REFUSED, FAILED };
 
 /* Puts a file with that content and that grant in its place, with its mode, owner, times (but for an edited one), access
- * control list and other attributes: beside it, judged by the wrapper's rules, synced and renamed over it. `before` is what
- * is done right before the rename, and ends it where it fails. What went wrong was told, and then nothing has changed. */
+ * control list and other attributes: made beside it, judged by the wrapper's rules, granted where nobody else can get at it,
+ * synced and renamed over it. `before` is what is done right before the rename, and ends it where it fails. What went wrong was
+ * told, and then nothing has changed but what `before` did. Signals are to be held meanwhile. */
 enum replaced target_replace(struct target *target, const char *bytes, size_t size, uint64_t capabilities, bool edited,
 	bool (*before)(void *data), void *data);
 

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*newline = 0;
 		assert(!entry_parse(&again, written) && again.path);
 		assert(entry.capabilities == again.capabilities && !strcmp(entry.path, again.path));
-		assert(!strcmp(entry.hash, again.hash) && !strcmp(entry.text, again.text));
+		assert(!strcmp(entry.hash, again.hash) && !strcmp(entry.text, again.text) && !strcmp(entry.comment, again.comment));
 	} else {
 		assert(!fclose(out));
 	}

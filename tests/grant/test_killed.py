@@ -112,8 +112,36 @@ def test_left_behind(world, granted):
     (name, number), = [call for call in calls_of(granted, world) if call[0] == "renameat"]
     trace(granted, "/dev/null", "-e", f"inject={name}:signal=KILL:when={number}")
     left = [path for path in world.top.iterdir() if "capwrap-new" in path.name]
-    assert len(left) == 1 and "security.capability" in os.listxattr(left[0])
+    assert len(left) == 1 and "security.capability" in os.listxattr(left[0] / granted.script.name)
+    with pytest.raises(PermissionError):
+        granted.run(left[0] / granted.script.name, uid=USER)  # nobody but root gets at it
     granted("--revoke", granted.script)
     assert not left[0].exists()
     assert os.listxattr(granted.script) == []
     clean(granted)
+
+
+@pytest.mark.parametrize("number", ["TERM", "INT", "PIPE", "XFSZ"])
+def test_failing_and_ended(world, granted, number):
+    """A command that fails takes back what it has listed, also when a signal comes in just then."""
+    plain = world.script("plain", "#!/usr/bin/python3\n", STATUS, caps=None)
+    before = granted.own.read_text(), granted.ledger.read_text()
+    granted.run("strace", "-o", "/dev/null", "-e", "trace=renameat", "-e", f"inject=renameat:error=EPERM:signal={number}",
+                "capwrap-grant", "cap_net_raw", plain)
+    assert (granted.own.read_text(), granted.ledger.read_text()) == before
+    assert plain.read_text().startswith("#!/usr/bin/python3")
+
+
+def test_nothing_to_be_run_of_what_fails(world, granted):
+    """Until it is in its place only root gets at the new one: a user who tries all the time gets no grant of what then fails."""
+    subprocess.run(["chattr", "+i", granted.script], check=True)
+    left = world.top / ".job.capwrap-new/job"
+    command = f"while [ ! -e {world.top}/end ]; do {left} 2>/dev/null; done"
+    try:
+        with subprocess.Popen([str(word) for word in granted.command("sh", "-c", command, uid=USER)], stdout=subprocess.PIPE) as user:
+            for _ in range(10):
+                granted("cap_dac_override", granted.script, code=2)
+            (world.top / "end").touch()
+            assert user.communicate()[0] == b""
+    finally:
+        subprocess.run(["chattr", "-i", granted.script], check=True)

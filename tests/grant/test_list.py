@@ -152,7 +152,7 @@ def test_own_file_keeps_what_people_wrote(world, grants):
     grants("cap_net_raw", two)
     assert grants.own.read_text() == f"# ours\n\n  cap_kill {one}   # why\n# the end\ncap_net_raw {two}\n"
     grants("cap_net_raw", one)
-    assert grants.own.read_text() == f"# ours\n\ncap_net_raw {one}\n# the end\ncap_net_raw {two}\n"
+    assert grants.own.read_text() == f"# ours\n\ncap_net_raw {one} # why\n# the end\ncap_net_raw {two}\n"
     grants("--revoke", one, two)
     assert grants.own.read_text() == "# ours\n\n# the end\n"
 
@@ -237,7 +237,99 @@ def test_apply_goes_on_behind_a_refusal(world, grants, attacker):
         str(missing): "missing", str(mine): "refused", str(good): "granted"}
 
 
+def test_apply_while_it_is_missing(world, grants):
+    """A package is removed and comes back: what its line asked of the wrapper is remembered, also where it is listed by a link."""
+    (world.top / "link").symlink_to(world.top)
+    script = world.script("job", f"#!/usr/bin/python3\n{STATUS}", caps=None)
+    grants("--unproven", "cap_net_raw", script)
+    grants.own.unlink()
+    grants.list("x.conf", f"cap_net_raw {world.top}/link/job\n")
+    grants("--apply")
+    script.unlink()
+    grants("--apply", code=1)
+    world.script("job", f"#!/usr/bin/python3\n{STATUS}", caps=None)
+    grants("--apply")
+    assert script.read_text().startswith(f"#!{INSTALLED} --unproven /usr/bin/python3\n")
+
+
+def test_apply_leaves_a_line_alone(world, grants):
+    """That names the wrapper: what its author took out of it stays out, and what its author changed stays changed."""
+    for options, change in (("--unproven", ""), ("--user 65534:65534", ""), ("--user 65534:65534", "--user 65533:65533 ")):
+        script = world.script("job", "#!/usr/bin/python3\n", STATUS, caps=None)
+        grants(*options.split(), "cap_net_raw", script)
+        text = script.read_text().replace(f"{options} ", change)
+        script.write_text(text)
+        grants("--apply")
+        assert script.read_text() == text
+        grants("--revoke", script)
+
+
+def test_a_failed_command_takes_nothing_later(world, grants):
+    """What was granted by hand, and could not be listed, is not in the ledger: --apply leaves it alone."""
+    script = listed(world)
+    grants.list("x.conf", "")
+    assert grants.run("mount", "-t", "tmpfs", "-o", "ro,mode=755", "none", "/etc/capwrap.d").code == 0
+    assert "Read-only file system" in grants("cap_net_raw", script, code=2).err
+    assert grants.run("umount", "/etc/capwrap.d").code == 0
+    assert grants("--apply").out == b"" and getcap(script) == "cap_net_raw=ip"
+
+
+@pytest.mark.parametrize("kind", ["dangling", "directory", "fifo"])
+def test_list_that_is_none(world, grants, kind):
+    """Not an empty one, by which all would be revoked."""
+    script = listed(world, caps=None)
+    file = grants.list("x.conf", f"cap_net_raw {script}\n")
+    grants("--apply")
+    file.unlink()
+    {"dangling": lambda: file.symlink_to("/nonexistent/x.conf"), "directory": file.mkdir, "fifo": lambda: os.mkfifo(file)}[kind]()
+    result = grants("--apply", code=2)
+    assert "/etc/capwrap.d/x.conf: " in result.err and "name a script" not in result.err
+    assert getcap(script) == "cap_net_raw=ip"
+
+
+def test_own_file_that_is_a_link(world, grants):
+    """And has a mode: both stay."""
+    script = listed(world, caps=None)
+    real = world.top / "kept"
+    real.write_text("# ours\n")
+    real.chmod(0o600)
+    grants.own.parent.mkdir()
+    grants.own.symlink_to(real)
+    grants("cap_net_raw", script)
+    assert grants.own.is_symlink() and real.read_text() == f"# ours\ncap_net_raw {script}\n"
+    assert real.stat().st_mode & 0o7777 == 0o600
+
+
+def test_closed_descriptors(world, grants):
+    """Nothing is written where it does not belong, and what can't be told is an error."""
+    script = listed(world, caps=None)
+    result = grants.run("sh", "-c", f"capwrap-grant cap_net_raw {script} >&-")
+    assert (result.code, result.err) == (2, "capwrap-grant: standard output: what was done can't be told there\n")
+    assert getcap(script) == "cap_net_raw=ip"
+    assert grants.at("var/lib/capwrap/lock").read_text() == ""
+
+
 # ---- With a hash
+
+def test_hash_with_other_options(world, grants):
+    """What is granted is what was reviewed, whatever the line had before."""
+    script = world.script("job", "#!/usr/bin/python3\n", STATUS, caps=None)
+    grants("--unproven", "--sha256", "cap_net_raw", script)
+    script.write_text(TURNED + STATUS)
+    grants.own.write_text(f"cap_net_raw {script} sha256:{hash_of(script)}\n")
+    before = script.read_bytes()
+    for _ in range(2):
+        grants("--apply")
+        assert script.read_bytes() == before and getcap(script) == "cap_net_raw=ip"
+
+
+def test_hash_of_a_package(world, grants):
+    """What --status says to do is not what would be refused."""
+    script = listed(world, caps=None)
+    grants.list("x.conf", f"cap_net_raw {script} sha256:{'0' * 64}\n", "usr/share")
+    row = grants.status(1)[str(script)]
+    assert (row["state"], row["fix"]) == ("edited", f"sha256sum {script}")
+
 
 def test_hash(world, grants):
     """An edit ends the grant for good, also where something put the capabilities back; a review gives it again."""
@@ -313,6 +405,26 @@ def test_fix_mends(world, grants, change):
     assert after == {} if change == "unlisted" else after[str(script)]["state"] == "granted"
 
 
+def test_status_by_who_may_not_read_it(world, grants):
+    script = listed(world, caps=None)
+    grants("cap_net_raw", script)
+    script.chmod(0o700)
+    result = grants.run("capwrap-grant", "--status", "--json", uid=USER)
+    (row,) = json.loads(result.out)
+    assert (result.code, row["state"], row["reason"]) == (1, "unseen", "only others can read it")
+
+
+def test_status_proposes_no_laundering(world, grants):
+    """Who owned the directory may have exchanged the script: nothing to be pasted makes it root's."""
+    script = world.script("app/job", TURNED, STATUS, caps=None)
+    grants("cap_net_raw", script)
+    for path in (script.parent, script):
+        os.chown(path, USER, USER)
+        row = grants.status(1)[str(script)]
+        assert (row["state"], row["fix"]) == ("refused", f"capwrap-grant --revoke {script}")
+        os.chown(path, 0, 0)
+
+
 # ---- --revoke
 
 def test_revoke(world, grants):
@@ -328,7 +440,72 @@ def test_revoke(world, grants):
     world.setcap("cap_net_raw=ip", script)
     grants("--revoke", script)
     assert getcap(script) == ""
-    assert "no such file" in grants("--revoke", world.top / "nothing", code=1).err
+    assert "No such file" in grants("--revoke", world.top / "nothing", code=1).err
+
+
+def test_revoke_by_another_spelling(world, grants):
+    """Also of what is gone, by a path with dots, and through a link of root's."""
+    script = listed(world, caps=None)
+    (world.top / "link").symlink_to(world.top)
+    for path in (f"{world.top}/./../{world.top.name}/job", f"{world.top}/link/job"):
+        grants("cap_net_raw", script)
+        script.unlink()
+        grants("--revoke", path)
+        assert grants.status(0) == {}
+        listed(world, caps=None)
+    result = grants.run("sh", "-c", f"mkdir {world.top}/x && cd {world.top}/x && rmdir {world.top}/x && capwrap-grant --revoke job")
+    assert (result.code, result.err) == (2, "capwrap-grant: job: the current directory can't be found: No such file or directory\n")
+
+
+@pytest.mark.parametrize("spoil", ["writable", "owner", "directory"])
+def test_revoke_what_is_not_trusted_any_more(world, grants, spoil):
+    """Just then a grant should go: by --revoke, and by --apply where it is no longer listed."""
+    script = world.script("app/job", TURNED, STATUS, caps=None)
+    for revoke in (lambda: grants("--revoke", script), lambda: (grants.own.unlink(), grants("--apply"))):
+        grants("cap_net_raw", script)
+        if spoil == "writable":
+            script.chmod(0o775)
+        elif spoil == "directory":
+            os.chown(script.parent, USER, USER)
+        else:
+            world.setcap("=", script)
+            os.chown(script, USER, USER)
+            world.setcap("cap_net_raw=ip", script)
+        assert grants.status(1)[str(script)]["state"] == "refused"
+        revoke()
+        assert getcap(script) == "" and grants.status(0) == {}
+        os.chown(script.parent, 0, 0)
+        os.chown(script, 0, 0)
+        script.chmod(0o755)
+
+
+def test_revoke_is_not_turned(world, grants):
+    """A user whose directory it is puts a link to another script there: that one keeps its grant."""
+    script, other = world.script("app/job", TURNED, STATUS, caps=None), listed(world, "other", caps=None)
+    grants("cap_net_raw", script, other)
+    os.chown(script.parent, USER, USER)
+    script.unlink()
+    for turn in (lambda: script.symlink_to(other), lambda: (script.unlink(), os.link(other, script))):
+        turn()
+        assert "is not owned by root; getcap" in grants("--revoke", script, code=2).err
+        assert getcap(other) == "cap_net_raw=ip"
+        assert str(script) in grants.own.read_text()
+
+
+def test_immutable(world, grants):
+    """What the kernel refuses leaves the lists as they were."""
+    script, plain = listed(world, caps=None), listed(world, "plain", caps=None)
+    grants("cap_net_raw", script)
+    before = grants.own.read_text(), grants.ledger.read_text()
+    subprocess.run(["chattr", "+i", script, plain], check=True)
+    try:
+        assert "can't be removed" in grants("--revoke", script, code=2).err
+        assert "can't be replaced" in grants("cap_net_raw", plain, code=2).err
+        assert "can't be replaced" in grants("cap_kill", script, code=2).err
+    finally:
+        subprocess.run(["chattr", "-i", script, plain], check=True)
+    assert (grants.own.read_text(), grants.ledger.read_text()) == before
+    assert getcap(script) == "cap_net_raw=ip" and getcap(plain) == ""
 
 
 # ---- --edit
@@ -358,7 +535,10 @@ def test_edit_of_nothing(world, grants):
     script = listed(world)
     before = all_of(script)
     assert edit(grants, script, "true").text == "not changed\n"
-    assert "the editor failed; nothing was changed" in edit(grants, script, "false", code=2).err
+    for editor in ("false", "rm -f", "sh -c 'kill $$'"):
+        result = edit(grants, script, editor, code=2)
+        assert result.err.count("\n") == 1 and ("the editor failed; nothing was changed" in result.err or "No such file" in result.err)
+        assert list(grants.at("var/tmp").glob("capwrap-edit-*")) == []
     assert all_of(script) == before
     world.setcap("=", script)
     os.removexattr(script, "security.capability")
@@ -384,6 +564,16 @@ def test_edit_refused(world, grants, editor, said):
         copy.unlink()
         copy.parent.rmdir()
     assert script.read_text().startswith(TURNED)
+
+
+def test_interrupted_editor(world, grants):
+    """Ctrl-C is for the editor, which goes on: so does what waits for it."""
+    script = listed(world)
+    editor = "sh -c 'trap : INT; kill -INT 0; echo \"# edited\" >>\"$0\"'"
+    done = subprocess.run([str(word) for word in grants.command("setsid", "-w", "env", f"EDITOR={editor}", "/usr/local/sbin/capwrap-grant", "--edit",
+                                                                script)], capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert script.read_text().endswith("# edited\n") and getcap(script) == "cap_net_raw=ip"
 
 
 def test_edit_with_hash(world, grants):

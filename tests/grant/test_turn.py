@@ -72,6 +72,20 @@ def test_all_else_stays(world, grants, plain):
     grants.runs(plain)
 
 
+@pytest.mark.parametrize("default", ["u:USER:rx", "g::---,m::rx", "u:USER:rwx,g::rwx"])
+def test_directory_with_a_list(world, grants, default):
+    """What a directory gives to all that is made in it is not the script's: who may run it stays as it was."""
+    script = world.script("place/job", "#!/usr/bin/python3\n", STATUS, caps=None, mode=0o750)
+    os.chown(script, 0, OTHER)
+    subprocess.run(["setfacl", "-d", "-m", default.replace("USER", str(USER)), script.parent], check=True)
+    listed = subprocess.run(["getfacl", "-cp", script], capture_output=True, text=True).stdout
+    grants("cap_net_raw", script)
+    assert subprocess.run(["getfacl", "-cp", script], capture_output=True, text=True).stdout == listed
+    with pytest.raises(PermissionError):
+        grants.run(script, uid=USER)
+    grants.runs(script, uid=OTHER)
+
+
 def test_twice_is_once(grants, plain):
     grants("cap_net_raw", plain)
     before, listed = all_of(plain), all_of(grants.own)
@@ -241,6 +255,13 @@ def test_account(world, grants, plain):
     assert f"Uid:\t{ACCOUNT}\t{ACCOUNT}\t{ACCOUNT}" in result.text
     result = grants("--user", "backup", "cap_net_raw", plain, code=1)
     assert "its first line has --user job already" in result.err
+
+
+@pytest.mark.parametrize("word", ["", "-x", "65534 --unproven", "65534 /bin/sh\nx", "a\tb"])
+def test_account_is_one_word(grants, plain, word):
+    before = all_of(plain)
+    assert "--user takes a name or a number" in grants("--user", word, "cap_net_raw", plain, code=2).err
+    assert all_of(plain) == before
 
 
 def test_contained(world, grants):
