@@ -651,12 +651,28 @@ static bool descriptors_open(void)
 	return true;
 }
 
+/* One word of a line, and no option. */
 static bool is_word(const char *text)
 {
+	if (!*text || *text == '-')
+		return false;
 	for (; *text; text++)
 		if (!isgraph((unsigned char)*text) && !((unsigned char)*text & 0x80))
 			return false;
 	return true;
+}
+
+static int told(int code)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	complain("standard output", "what was done can't be told there");
+	return TROUBLE;
+}
+
+static enum command command_of(int option)
+{
+	return option == 'e' ? EDIT : option == 'a' ? APPLY : option == 's' ? STATUS : option == 'r' ? REVOKE : GRANT;
 }
 
 int main(int argc, char **argv)
@@ -678,7 +694,6 @@ int main(int argc, char **argv)
 	static struct work work;
 	enum command command = GRANT;
 	bool lines = false;
-	int code;
 
 	(void)umask(022);
 	(void)signal(SIGPIPE, SIG_IGN); /* what can't be written is an error as any other */
@@ -688,7 +703,7 @@ int main(int argc, char **argv)
 	if (isatty(STDOUT_FILENO))
 		show_on_terminal();
 	for (int option; (option = getopt_long(argc, argv, "+Ucu:easrhV", options, NULL)) != -1;) {
-		enum command named = option == 'e' ? EDIT : option == 'a' ? APPLY : option == 's' ? STATUS : option == 'r' ? REVOKE : GRANT;
+		enum command named = command_of(option);
 
 		if (named != GRANT && command != GRANT && named != command)
 			return usage("one of --edit, --apply, --status and --revoke at a time");
@@ -703,23 +718,18 @@ int main(int argc, char **argv)
 		case 'e': case 'a': case 's': case 'r': break;
 		case 'h':
 			(void)fputs(help, stdout);
-			return fflush(stdout) ? TROUBLE : DONE;
+			return told(DONE);
 		case 'V':
 			puts("capwrap-grant " VERSION);
-			return fflush(stdout) ? TROUBLE : DONE;
+			return told(DONE);
 		default:
 			(void)fputs("capwrap-grant: see capwrap-grant --help\n", stderr);
 			return TROUBLE;
 		}
 	}
-	if (work.wanted.user && (!*work.wanted.user || *work.wanted.user == '-' || !is_word(work.wanted.user)))
+	if (work.wanted.user && !is_word(work.wanted.user))
 		return usage("--user takes a name or a number");
 	if ((lines && command != GRANT) || (work.json && command != STATUS))
 		return usage("an option does not go with the command");
-	code = run(&work, command, argv + optind);
-	if (fflush(stdout) || ferror(stdout)) {
-		complain("standard output", "what was done can't be told there");
-		code = TROUBLE;
-	}
-	return code;
+	return told(run(&work, command, argv + optind));
 }
