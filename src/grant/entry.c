@@ -10,6 +10,11 @@ static bool is_blank(char byte)
 	return byte == ' ' || byte == '\t';
 }
 
+static bool is_control(char byte)
+{
+	return ((unsigned char)byte < ' ' && byte != '\t') || byte == 0x7f;
+}
+
 /* Is this a word that may stand behind the path? */
 static bool is_suffix(const char *word)
 {
@@ -79,7 +84,7 @@ const char *entry_parse(struct entry *entry, char *line)
 	if (!*line || *line == '#')
 		return NULL;
 	for (const char *at = line; *at; at++)
-		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
+		if (is_control(*at))
 			return "it has a control byte";
 	words = word_cut(&line, false);
 	wrong.length = 0;
@@ -102,7 +107,7 @@ const char *entry_parse(struct entry *entry, char *line)
 bool path_is_listable(const char *path)
 {
 	for (; *path; path++)
-		if ((unsigned char)*path < ' ' || *path == 0x7f)
+		if (is_control(*path))
 			return false;
 	return true;
 }

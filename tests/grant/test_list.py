@@ -50,7 +50,7 @@ def test_line(world, grants, spelling, name):
     assert grants.status(0)[str(script)]["list"] == "/etc/capwrap.d/x.conf:3"
 
 
-@pytest.mark.parametrize("name", ["plain", "with  blanks in it", "a #b \\c sha256:d ", "\u00fcml\u00e4ut"])
+@pytest.mark.parametrize("name", ["plain", "a\tb", "with  blanks in it", "a #b \\c sha256:d ", "\u00fcml\u00e4ut"])
 def test_what_is_written_is_read(world, grants, name):
     """Names of any kind come back from the list that is kept here."""
     script = listed(world, name, caps=None)
