@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kit import ACCOUNT, BUILD, OTHER, REPORT, USER, Accounts, Attacker, Grants, Machine, Result, Seen, World, remove_tree
+from kit import (ACCOUNT, BUILD, OTHER, REPORT, USER, Accounts, Attacker, Grants, Learner, Machine, Result, Seen, World,
+                 remove_tree)
 
 
 @pytest.fixture
@@ -85,6 +86,14 @@ def grants(world):
     grants = Grants(world)
     yield grants
     grants.close()
+
+
+@pytest.fixture
+def learn(grants):
+    """capwrap-learn, as it is installed, in a machine of the test's own."""
+    if not (BUILD / "src/learn/capwrap-learn").exists():
+        pytest.skip("this machine has no Python package to build it with")
+    return Learner(grants)
 
 
 @pytest.fixture

@@ -388,6 +388,49 @@ class Grants:
         remove_tree(self.top)
 
 
+@cache
+def learn_files() -> Path:
+    """Where capwrap-learn and its modules are installed below."""
+    place = Path(tempfile.mkdtemp(prefix="capwrap-learn-", dir="/opt"))
+    atexit.register(remove_tree, place)
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--tags", "learn,python-runtime",
+                    "--destdir", place], check=True, stdout=subprocess.DEVNULL)
+    return place
+
+
+class Learner:
+    """capwrap-learn, installed in a machine's /usr/local."""
+
+    def __init__(self, grants: Grants) -> None:
+        self.grants, self.world = grants, grants.world
+        shutil.copytree(learn_files() / "usr/local", grants.at("usr/local"), dirs_exist_ok=True)
+        grants.put("usr/local/bin/capwrap-check", BUILD / "src/check/capwrap-check")
+
+    def command(self, *argv: object, before: Sequence[object] = ()) -> list[object]:
+        """`before`: a command that runs it, in that machine."""
+        return self.grants.command(*before, "/usr/local/sbin/capwrap-learn", "-u", USER, *argv)
+
+    def run(self, *argv: object, before: Sequence[object] = (), **more) -> Result:
+        more.setdefault("env", {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"})
+        return self.world.run(*self.command(*argv, before=before), uid=0, timeout=300, **more)
+
+    def __call__(self, *argv: object, code: int = 0, **more) -> dict:
+        """What it finds."""
+        result = self.run("--json", *argv, **more)
+        assert result.code == code and result.err == "", result
+        found = json.loads(result.out)
+        # Some runs tell what the script needs, and not one more than it takes.
+        assert found["runs"] <= found["weighed"] + 4 + found["lines"] or found["verdict"] == "unsteady", found
+        return found
+
+    def needs(self, *argv: object, **more) -> str:
+        """The proven grant, as setcap takes it."""
+        found = self(*argv, **more)
+        assert found["verdict"] == ("needs" if found["capabilities"] else "nothing"), found
+        assert [row["capability"] for row in found["needs"]] == found["capabilities"], found
+        return ",".join(found["capabilities"])
+
+
 class Registered:
     """The wrapper of a world, registered with binfmt_misc for lines that name it. The entry is the machine's; nothing else has
     its magic."""
