@@ -357,18 +357,32 @@ static bool beside_make(int fd, const struct target *target, const char *bytes, 
 {
 	const struct timespec times[] = {target->st.st_atim, target->st.st_mtim};
 
-	return bytes_write(fd, bytes, size) && !fchown(fd, target->st.st_uid, target->st.st_gid) &&
+	return fd >= 0 && bytes_write(fd, bytes, size) && !fchown(fd, target->st.st_uid, target->st.st_gid) &&
 		(!fremovexattr(fd, XATTR_NAME_POSIX_ACL_ACCESS) || errno == ENODATA || errno == ENOTSUP) &&
 		!fchmod(fd, target->st.st_mode & 07777) && attributes_copy(target->file, fd) && (edited || !futimens(fd, times));
 }
 
-/* Nobody but root gets at it from here on; only then it is granted, and put in its place. */
-static bool beside_grant(int fd, int directory, const char *bytes, size_t size, uint64_t capabilities)
+static int beside_open(const struct target *target, int directory)
+{
+	return openat(directory, target->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+/* What was judged, others could open: it is never granted. Another one is, where nobody but root gets at it. */
+static bool beside_grant(const struct target *target, int directory, const char *bytes, size_t size, uint64_t capabilities, bool edited)
 {
 	struct target made = {.capabilities.present = false};
+	bool good;
+	int fd;
 
 	line_take(&made, bytes, size);
-	return !fchmod(directory, 0700) && grant_set(fd, capabilities | (made.named ? taken_by(&made.line) : 0), capabilities) && !fsync(fd);
+	if (fchmod(directory, 0700) < 0 || unlinkat(directory, target->name, 0) < 0)
+		return false;
+	fd = beside_open(target, directory);
+	good = beside_make(fd, target, bytes, size, edited) &&
+		grant_set(fd, capabilities | (made.named ? taken_by(&made.line) : 0), capabilities) && !fsync(fd);
+	if (fd >= 0)
+		close(fd);
+	return good;
 }
 
 static void copy_complain(const char *real)
@@ -383,24 +397,22 @@ static void copy_complain(const char *real)
 	}
 }
 
-/* In a directory beside it: made, judged, granted, and put in its place. */
+/* In a directory beside it: made, judged, made again, granted, and put in its place. */
 static enum replaced beside_put(struct target *target, int directory, const char *path, const char *bytes, size_t size,
 	uint64_t capabilities, bool edited, bool (*before)(void *data), void *data)
 {
 	const char *real = target->path.real;
 	enum replaced replaced = FAILED;
-	int fd = openat(directory, target->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), again = -1;
+	int fd = beside_open(target, directory);
+	bool made = beside_make(fd, target, bytes, size, edited);
 
-	if (fd < 0 || !beside_make(fd, target, bytes, size, edited)) {
+	if (!made)
 		copy_complain(real);
-	} else {
-		/* Nobody runs what somebody writes to. */
-		again = openat(directory, target->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
 		close(fd);
-		fd = -1;
+	if (made)
 		replaced = judge(path, real, capabilities, false);
-	}
-	if (replaced == REPLACED && (again < 0 || !beside_grant(again, directory, bytes, size, capabilities))) {
+	if (replaced == REPLACED && !beside_grant(target, directory, bytes, size, capabilities, edited)) {
 		copy_complain(real);
 		replaced = FAILED;
 	}
@@ -410,10 +422,6 @@ static enum replaced beside_put(struct target *target, int directory, const char
 		complain(real, "can't be replaced: %s; lsattr and findmnt show what keeps it", strerror(errno));
 		replaced = FAILED;
 	}
-	if (fd >= 0)
-		close(fd);
-	if (again >= 0)
-		close(again);
 	if (replaced != REPLACED)
 		(void)unlinkat(directory, target->name, 0);
 	return replaced;
