@@ -481,8 +481,7 @@ static bool will_change(struct work *work, const struct entry *entry, bool *note
 		strcpy(record.text, target.line.text);
 	else if (made)
 		strcpy(record.text, made->text);
-	if (state != STATE_MISSING && state != STATE_REFUSED)
-		target_close(&target);
+	target_close(&target);
 	if ((state == STATE_GRANTED && !made) || state == STATE_MISSING || state == STATE_REFUSED || state == STATE_EDITED)
 		return state != STATE_GRANTED;
 	if (!made || made->capabilities != record.capabilities || strcmp(made->text, record.text) != 0) {

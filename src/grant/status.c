@@ -132,8 +132,7 @@ int status_show(const struct list *lists, const struct list *ledger, bool json)
 		if (!listed && list_find(lists, entry->path))
 			continue;
 		state = listed ? state_of(entry, &target, &refusal) : state_of_unlisted(entry, &target, &refusal);
-		if (state != STATE_MISSING && state != STATE_REFUSED && state != STATE_UNSEEN)
-			target_close(&target);
+		target_close(&target);
 		if (!listed && (state == STATE_MISSING || state == STATE_OTHER))
 			continue; /* what is left of it was not made here */
 		if (state == STATE_REFUSED)

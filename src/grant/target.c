@@ -114,6 +114,8 @@ void target_close(struct target *target)
 	if (target->file >= 0)
 		close(target->file);
 	free(target->bytes);
+	target->directory = target->file = -1;
+	target->bytes = NULL;
 }
 
 bool target_read(struct target *target)

@@ -27,6 +27,8 @@ struct target {
 /* Opens it by an absolute path, on which links of root's are followed. False with what is wrong: where its path or its file is not
  * one that capwrap would trust, no grant is made and none is taken away. */
 bool target_open(struct target *target, const char *absolute, struct refusal *refusal);
+
+/* Also what is closed already, or could not be opened. */
 void target_close(struct target *target);
 
 /* Opens it though its path or its file is not to be trusted, to take capabilities away: only where no link leads to it, and it has
