@@ -912,6 +912,20 @@ def section(text: str, name: str) -> str:
     return re.search(rf"^{name}\n(.*?)^(?=\S)", text, re.M | re.S)[1]
 
 
+# ---- Completion
+
+
+def complete(program: str, words: str) -> list[str]:
+    """What bash offers behind the words of a command line, by the completion of capwrap-PROGRAM."""
+    code = f"""
+        source {SOURCE}/src/{program}/capwrap-{program}.bash
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
+        _capwrap_{program}
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
 # ---- Settings of the kernel's
 
 

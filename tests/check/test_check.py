@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import CHECK, FIELDS, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, last_cap
+from kit import CHECK, FIELDS, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, complete, last_cap
 
 
 def python_copy(world, caps: str = "", name: str = PYTHON_FILE.name) -> Path:
@@ -760,23 +760,11 @@ def test_progress_on_a_terminal_only(world):
     assert "files, " not in world.run(CHECK, "-r", tree).err
 
 
-def complete(words: str) -> list[str]:
-    """What bash offers behind these words."""
-    source = SOURCE / "src/check/capwrap-check.bash"
-    code = f"""
-        source {source}
-        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
-        _capwrap_check
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
-
-
 def test_bash_completion():
-    assert set(complete("capwrap-check --")) == {"--binfmt", "--recursive", "--json", "--user", "--help", "--version"}
-    assert complete("capwrap-check --j") == ["--json"]
-    assert "/etc/passwd" in complete("capwrap-check /etc/passw")
-    assert complete("capwrap-check --user roo") == ["root"]
+    assert set(complete("check", "capwrap-check --")) == {"--binfmt", "--recursive", "--json", "--user", "--help", "--version"}
+    assert complete("check", "capwrap-check --j") == ["--json"]
+    assert "/etc/passwd" in complete("check", "capwrap-check /etc/passw")
+    assert complete("check", "capwrap-check --user roo") == ["root"]
 
 
 def test_zsh_completion_is_well_formed():

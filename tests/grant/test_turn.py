@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from kit import (ACCOUNT, BUILD, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, four, grant,
+from kit import (ACCOUNT, BUILD, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, complete, four, grant,
                  holding, sets_in)
 
 
@@ -275,24 +275,13 @@ def test_contained(world, grants):
 
 # ---- Completion
 
-def complete(words):
-    """What bash offers behind these words."""
-    code = f"""
-        source {SOURCE}/src/grant/capwrap-grant.bash
-        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
-        _capwrap_grant
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
-
-
 def test_bash_completion():
-    assert complete("capwrap-grant --st") == ["--status"]
-    assert set(complete("capwrap-grant cap_net_r")) == {"cap_net_raw"}
-    assert complete("capwrap-grant --unproven cap_kill,cap_net_r") == ["cap_kill,cap_net_raw"]
-    assert "/etc/passwd" in complete("capwrap-grant cap_kill /etc/passw")
-    assert complete("capwrap-grant --user roo") == ["root"]
-    assert "cap_kill" in complete("capwrap-grant --user root cap_ki")
+    assert complete("grant", "capwrap-grant --st") == ["--status"]
+    assert set(complete("grant", "capwrap-grant cap_net_r")) == {"cap_net_raw"}
+    assert complete("grant", "capwrap-grant --unproven cap_kill,cap_net_r") == ["cap_kill,cap_net_raw"]
+    assert "/etc/passwd" in complete("grant", "capwrap-grant cap_kill /etc/passw")
+    assert complete("grant", "capwrap-grant --user roo") == ["root"]
+    assert "cap_kill" in complete("grant", "capwrap-grant --user root cap_ki")
 
 
 def test_zsh_completion():

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from kit import SOURCE, bit, learn_files, rendered, section
+from kit import SOURCE, bit, complete, learn_files, rendered, section
 
 MANUAL = rendered(SOURCE / "man/capwrap-learn.8")
 
@@ -26,22 +26,11 @@ def test_options(help_text):
         assert all(option in text for option in options), file
 
 
-def complete(words):
-    """What bash offers behind these words."""
-    code = f"""
-        source {SOURCE}/src/learn/capwrap-learn.bash
-        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
-        _capwrap_learn
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
-
-
 def test_bash_completion():
-    assert complete("capwrap-learn --up") == ["--up-only"]
-    assert complete("capwrap-learn --user roo") == ["root"]
-    assert "/etc/passwd" in complete("capwrap-learn --stdin /etc/passw")
-    assert "setpriv" in complete("capwrap-learn setpri")
+    assert complete("learn", "capwrap-learn --up") == ["--up-only"]
+    assert complete("learn", "capwrap-learn --user roo") == ["root"]
+    assert "/etc/passwd" in complete("learn", "capwrap-learn --stdin /etc/passw")
+    assert "setpriv" in complete("learn", "capwrap-learn setpri")
 
 
 def test_zsh_completion():
