@@ -27,7 +27,14 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1]
 BUILD = Path(os.environ.get("CAPWRAP_BUILD", SOURCE / "build/tests"))
 EXAMPLES = SOURCE / "examples"
-INSTALLED = "/usr/local/bin/capwrap"  # the wrapper that this build writes into first lines
+# What is tested is this build's, or, with CAPWRAP_INSTALLED, what is installed below that prefix; there CAPWRAP_BUILD has helpers only.
+PREFIX = os.environ.get("CAPWRAP_INSTALLED")
+PLACE = PREFIX or "/usr/local"  # what programs take for the place where they are installed
+INSTALLED = f"{PLACE}/bin/capwrap"
+LEARN = f"{PLACE}/sbin/capwrap-learn"
+WRAPPER, CHECKER, GRANTER = (
+    (Path(PREFIX, "bin/capwrap"), Path(PREFIX, "bin/capwrap-check"), Path(PREFIX, "sbin/capwrap-grant")) if PREFIX else
+    (BUILD / "src/capwrap/capwrap", BUILD / "src/check/capwrap-check", BUILD / "src/grant/capwrap-grant"))
 THOROUGH = os.environ.get("THOROUGH") == "1"  # more of what is tried at random, or in every combination
 LIBCAP = ctypes.CDLL("libcap.so.2", use_errno=True)
 LIBCAP.cap_from_text.restype = ctypes.c_void_p
@@ -137,7 +144,7 @@ class World:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        self.wrapper = self.program("capwrap", BUILD / "src/capwrap/capwrap")
+        self.wrapper = self.program("capwrap", WRAPPER)
         self.naive = self.program("naive", BUILD / "tests/programs/naive")
 
     def program(self, name: str, source: Path, caps: str = "all=p") -> Path:
@@ -284,8 +291,9 @@ class Machine:
             world.folder(f"machine{place}", 0o700 if place == "/root" else 0o755)
         for folder in ("bin", "sbin", "lib"):
             world.folder(f"machine/usr/local/{folder}")
-        world.program("machine/usr/local/bin/capwrap", BUILD / "src/capwrap/capwrap")
-        shutil.copytree(python_package(), self.top, dirs_exist_ok=True)
+        world.program("machine/usr/local/bin/capwrap", WRAPPER)
+        if not PREFIX:
+            shutil.copytree(python_package(), self.top, dirs_exist_ok=True)
         shutil.copytree(EXAMPLES, self.top / "examples")
         self.holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
@@ -320,10 +328,10 @@ class Machine:
 
 
 class Grants:
-    """The machine with an /etc, /usr/local, /usr/share and /var/lib of the test's own, on which what is installed shows through,
-    and with capwrap and capwrap-grant where they are installed."""
+    """The machine with an /etc, /usr and /var/lib of the test's own, on which what is installed shows through, and with capwrap and
+    capwrap-grant where they are installed."""
 
-    PLACES = ("/etc", "/usr/local", "/usr/share", "/var/lib")
+    PLACES = ("/etc", "/usr", "/var/lib")
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -334,9 +342,8 @@ class Grants:
         self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", over, self.top, *self.PLACES],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
-        self.wrapper, self.program = (
-            self.put(path, BUILD / source) for path, source in (("usr/local/bin/capwrap", "src/capwrap/capwrap"),
-                                                                ("usr/local/sbin/capwrap-grant", "src/grant/capwrap-grant")))
+        self.wrapper = self.put(INSTALLED[1:], WRAPPER)
+        self.program = self.put("usr/local/sbin/capwrap-grant", GRANTER)
         self.world.setcap("all=p", self.wrapper)
         self.own, self.ledger = self.at("etc/capwrap.d/capwrap-grant.conf"), self.at("var/lib/capwrap/granted")
 
@@ -347,6 +354,7 @@ class Grants:
     def put(self, path: str, source: Path) -> Path:
         target = self.at(path)
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
         shutil.copyfile(source, target)
         target.chmod(0o755)
         return target
@@ -403,12 +411,13 @@ class Learner:
 
     def __init__(self, grants: Grants) -> None:
         self.grants, self.world = grants, grants.world
-        shutil.copytree(learn_files() / "usr/local", grants.at("usr/local"), dirs_exist_ok=True)
-        grants.put("usr/local/bin/capwrap-check", BUILD / "src/check/capwrap-check")
+        if not PREFIX:
+            shutil.copytree(learn_files() / "usr/local", grants.at("usr/local"), dirs_exist_ok=True)
+            grants.put("usr/local/bin/capwrap-check", CHECKER)
 
     def command(self, *argv: object, before: Sequence[object] = ()) -> list[object]:
         """`before`: a command that runs it, in that machine."""
-        return self.grants.command(*before, "/usr/local/sbin/capwrap-learn", "-u", USER, *argv)
+        return self.grants.command(*before, LEARN, "-u", USER, *argv)
 
     def run(self, *argv: object, before: Sequence[object] = (), **more) -> Result:
         more.setdefault("env", {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"})
@@ -961,7 +970,7 @@ def public(program: Path) -> Path:
     return Path(shutil.copy(program, folder))
 
 
-CHECK = public(BUILD / "src/check/capwrap-check") if (BUILD / "src/check/capwrap-check").exists() else None
+CHECK = public(CHECKER) if CHECKER.exists() else None
 FIELDS = ["path", "verdict", "rule", "reason", "fix", "faults", "fixes", "others", "capabilities", "door", "starts", "interpreter", "command", "environment",
           "account", "directory", "may_run", "warnings"]
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import BUILD, GRANT, THOROUGH, USER, World, bit, jobs, sets_in
+from kit import GRANT, THOROUGH, USER, WRAPPER, World, bit, jobs, sets_in
 
 EVIL = "echo EVIL >&2; grep ^Cap /proc/self/status >&2"
 
@@ -23,7 +23,7 @@ def evil_ran(text: str) -> bool:
 def test_first_line_read_again(world, refused, kind):
     """perl takes what stands behind its name in the first line for its options, and -n makes it run an argument: sudo's
     -i and perl's -i were mixed up in the same way. By --unproven it is seen to win."""
-    wrapper = world.program("perl-tools/capwrap", BUILD / "src/capwrap/capwrap") if world.folder("perl-tools") else None
+    wrapper = world.program("perl-tools/capwrap", WRAPPER) if world.folder("perl-tools") else None
     line = {"env": "--env perl -n{} perl", "assigned": "-n{} perl=-n perl", "path": "-n{} perl"}[kind]
     more = {"wrapper": wrapper} if kind == "path" else {}
     for options in " -U", "":

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import CHECK, FIELDS, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, complete, last_cap
+from kit import CHECK, FIELDS, INSTALLED, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, complete, last_cap
 
 
 def python_copy(world, caps: str = "", name: str = PYTHON_FILE.name) -> Path:
@@ -251,7 +251,7 @@ def test_it_says_what_the_wrapper_does(world, name):
     (said,) = check(world, script)
     if real.code in (125, 126, 127):
         assert said["verdict"] == "refused", said
-        fix = said["fix"] if name != "no #!" else said["fix"].replace("/usr/local/bin/capwrap", str(world.wrapper))
+        fix = said["fix"] if name != "no #!" else said["fix"].replace(INSTALLED, str(world.wrapper))
         assert real.err == f"capwrap: {script}: {said['reason']}; {fix}\n"
         return
     assert said["verdict"] == "runs", (said, real)

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import BUILD, SOURCE, THOROUGH, USER, bit, rendered, section
+from kit import BUILD, SOURCE, THOROUGH, USER, WRAPPER, bit, rendered, section
 
 PAGES = sorted((SOURCE / "man").glob("*.[1-8]"))
 
@@ -56,7 +56,7 @@ def test_manual_lists_every_interpreter():
 
 
 def test_help_names_what_the_manual_names():
-    text = subprocess.run([BUILD / "src/capwrap/capwrap", "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([WRAPPER, "--help"], capture_output=True, text=True, check=True).stdout
     manual = rendered(SOURCE / "man/capwrap.1")
     for option in re.findall(r"--?[a-z-]+", text):
         assert option in manual or option == "-check", option

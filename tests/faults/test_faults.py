@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import pytest
-from kit import BUILD, THOROUGH, USER, Registered, Result, World, bit, bounding, four, grant, sets_in
+from kit import BUILD, THOROUGH, USER, WRAPPER, Registered, Result, World, bit, bounding, four, grant, sets_in
 
 CAPS = "cap_kill,cap_net_raw"
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "KEPT": "a b", "PYTHONPATH": "/tmp", "LD_LIBRARY_PATH": "/tmp"}
@@ -104,7 +104,7 @@ class Disturbed:
 
     def __init__(self, world: World, state: State) -> None:
         self.trace = world.top / "trace"
-        wrapper = world.program("capwrap", BUILD / "src/capwrap/capwrap", state.ceiling)
+        wrapper = world.program("capwrap", WRAPPER, state.ceiling)
         world.program("status", BUILD / "tests/programs/status", state.capabilities)
         os.chown(world.program("evil", BUILD / "tests/programs/status", caps=""), USER, USER)
         world.script("starts-status", f"#!{world.top}/status of-the-script\n", caps=None)

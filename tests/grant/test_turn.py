@@ -5,8 +5,8 @@ import re
 import subprocess
 
 import pytest
-from kit import (ACCOUNT, BUILD, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, complete, four, grant,
-                 holding, sets_in)
+from kit import (ACCOUNT, GRANTER, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, complete,
+                 four, grant, holding, sets_in)
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def test_zsh_completion():
     """It is read, and all options are those of the program."""
     file = SOURCE / "src/grant/_capwrap-grant"
     assert subprocess.run(["zsh", "-n", file]).returncode == 0
-    help_text = subprocess.run([BUILD / "src/grant/capwrap-grant", "--help"], capture_output=True, text=True, check=True).stdout
+    help_text = subprocess.run([GRANTER, "--help"], capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"(--[a-z0-9-]+)['\[}]", file.read_text())) == set(re.findall(r"(--[a-z0-9-]+)", help_text)) | {
         "--help", "--version"} - {"--"}
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from kit import OTHER, USER, Registered, bit, four, grant, sets_in
+from kit import INSTALLED, LEARN, OTHER, USER, Registered, bit, four, grant, sets_in
 
 SEARCH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ADDRESS = "127.77.0.1"  # where nobody else binds
@@ -278,14 +278,14 @@ def test_environment(world, learn):
 
 def test_groups(world, learn):
     """The user's own, as after a login."""
-    found = learn("-u", "daemon", "--ok", f"[ \"$(cat)\" = \"$(id -G daemon)\" ]", "id", "-G")
+    found = learn("-u", "daemon", "--ok", "[ \"$(cat)\" = \"$(id -G daemon)\" ]", "id", "-G")
     assert found["verdict"] == "nothing"
 
 
 def test_turned_already(world, learn, secret):
     """Options of the line count; with an account of its own as well."""
     body = f"import os\nassert os.getuid() == {OTHER} and os.environ['WORD'] == 'right'\nopen('{secret}')\n"
-    script = world.script("script", f"#!/usr/local/bin/capwrap --user {OTHER}:{OTHER} WORD=right python3\n", body, caps=None)
+    script = world.script("script", f"#!{INSTALLED} --user {OTHER}:{OTHER} WORD=right python3\n", body, caps=None)
     found = learn(script)
     assert found["capabilities"] == ["cap_dac_read_search"]
     assert found["paste"] == [f"capwrap-grant cap_dac_read_search {script}"]
@@ -368,7 +368,7 @@ def test_what_the_kernel_tells(world, learn, secret):
 
 
 def test_for_root_only(learn):
-    result = learn.grants.run("/usr/local/sbin/capwrap-learn", "true", uid=USER)
+    result = learn.grants.run(LEARN, "true", uid=USER)
     assert result.code == 2 and "run it as root" in result.err
 
 

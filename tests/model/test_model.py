@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import example, given, note, settings, strategies as st
-from kit import BUILD, THOROUGH, USER, Registered, World, bounding, remove_tree, sets_in
+from kit import BUILD, THOROUGH, USER, WRAPPER, Registered, World, bounding, remove_tree, sets_in
 from model import VALID, Eperm, File, Process, Refused, Setup, run
 
 MACHINE = bounding()
@@ -94,9 +94,9 @@ class Arena(World):
         self.status = self.program("status", BUILD / "tests/programs/status", caps="")
         self.folder("bin")
         self.folder("nosuid")
-        self.wrapper = self.program("bin/capwrap", BUILD / "src/capwrap/capwrap", caps="")
+        self.wrapper = self.program("bin/capwrap", WRAPPER, caps="")
         self.folder("registered")
-        self.other = self.program("registered/capwrap", BUILD / "src/capwrap/capwrap", caps="")
+        self.other = self.program("registered/capwrap", WRAPPER, caps="")
         self.door = Registered(self, magic=f"#!{self.other}", interpreter=self.other)
         subprocess.run(["mount", "--bind", top / "bin", top / "nosuid"], check=True)
         subprocess.run(["mount", "-o", "remount,bind,nosuid", top / "nosuid"], check=True)

@@ -1,12 +1,11 @@
 """A copy of the machine in which packages are installed, that goes away with the test."""
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from kit import BUILD, USER, Result, World, remove_tree, sets_in
+from kit import USER, Result, World, remove_tree, sets_in
 
 STATUS = "#!/usr/bin/capwrap dash\ncat /proc/self/status\n"
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}

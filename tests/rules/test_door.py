@@ -16,6 +16,7 @@ from kit import (
     TELL,
     TRACE,
     USER,
+    WRAPPER,
     Registered,
     Seen,
     bit,
@@ -216,7 +217,7 @@ def test_door_registrations(world, registered, refused, flags, caps, reason):
 
 def test_door_of_another_line(world, registered, refused):
     """An entry whose magic does not name the wrapper: the line decides."""
-    other = world.program("other", BUILD / "src/capwrap/capwrap", caps="")
+    other = world.program("other", WRAPPER, caps="")
     door = registered()
     door.register(f"#!{other}\\x20", "OC")
     script = world.script("job", f"#!{other} python3\n", GENUINE, f"{GRANT}=ip")
@@ -246,7 +247,7 @@ def test_door_flag_that_keeps_the_old(world, registered, refused):
     script = world.script("job", "python3", GENUINE, f"{GRANT}=ip")
     genuine(world.run(script))
     assert [warning["code"] for warning in door.check(script)["warnings"]] == ["registered-for-good"]
-    world.program("new", BUILD / "src/capwrap/capwrap", caps="").rename(world.wrapper)
+    world.program("new", WRAPPER, caps="").rename(world.wrapper)
     refused(world.run(script), "LINE_WRAPPER", script)
 
 

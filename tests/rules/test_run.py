@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from kit import BUILD
+from kit import BUILD, WRAPPER
 
 
 @pytest.mark.parametrize("words", [
@@ -61,7 +61,7 @@ def test_death_by_signal(world, name):
 def test_canary():
     """What tells a smashed stack is drawn anew by the kernel for each run, also without a C library."""
     command = ["gdb", "-nx", "-q", "-batch", "-ex", "catch syscall exit_group", "-ex", "run",
-               "-ex", "print/x *(unsigned long *)&__stack_chk_guard", "--args", BUILD / "src/capwrap/capwrap", "--version"]
+               "-ex", "print/x *(unsigned long *)&__stack_chk_guard", "--args", WRAPPER, "--version"]
     done = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(3)]
     if "No symbol" in done[0].stderr:
         pytest.skip("this machine's wrapper was built with a C library")
