@@ -60,12 +60,17 @@ def wrappers(world: World) -> list[Case]:
         cases.append(world.through("env", Path(env)))
     if setpriv := find("setpriv"):
         cases.append(Case("setpriv", [setpriv, "--no-new-privs", *direct.argv], Path(setpriv)))
+    if capsh := find("capsh"):
+        cases.append(Case("capsh", [capsh, f"--shell={direct.argv[0]}", "--"], Path(capsh)))
     if doas := find("doas"):
         world.allow_doas(direct.argv[0])
         cases.append(Case("doas", [doas, "-n", *direct.argv], Path(doas), every=SLOW))
     if sudo := find("sudo"):
         world.allow_sudo(direct.argv[0])
         cases.append(Case("sudo", [sudo, "-n", *direct.argv], Path(sudo), every=SLOW))
+    if (pkexec := find("pkexec")) and find("dbus-daemon"):
+        world.allow_pkexec(direct.argv[0])
+        cases.append(Case("pkexec", [pkexec, "--disable-internal-agent", *direct.argv], Path(pkexec), every=SLOWER))
     return cases
 
 
@@ -106,7 +111,8 @@ def start(world: World, rounds: int) -> None:
         about: list[object] = [size(world, case.program), libraries(case.program)] if case.program else ["-", "-"]
         rows.append([case.name, case.median, case.minimum, case.median - direct.median, case.minimum - direct.minimum,
                      *ratios, calls(world, case), case.faults, *about])
-    say(f"\nA script of a program that only exits, in microseconds; {rounds} rounds, sudo and doas {rounds // SLOW}.")
+    say(f"\nA script of a program that only exits, in microseconds; {rounds} rounds, sudo and doas {rounds // SLOW}, "
+        f"pkexec {rounds // SLOWER}.")
     say("added: over direct. ratio: of that to what the floor, one more execve and no libc, adds.\n")
     table(["through", "median", "minimum", "added", "by minima", "ratio", "by minima", "calls", "faults", "bytes",
            "libraries"], rows)
