@@ -13,7 +13,7 @@ from kit import (ACCOUNT, AS_USER, OTHER, SOURCE, USER, Result, bit, bounding, f
 
 MANUAL = rendered(SOURCE / "man/capwrap.1")
 SEARCH = "/usr/sbin:/usr/bin:/sbin:/bin"
-PROGRAMS = {"apt-get", "dpkg", "ip", "iptables", "nft", "nmap", "openvpn", "tcpdump", "traceroute", "useradd", "wg-quick"}
+PROGRAMS = {"apt-get", "dpkg", "ip", "iptables", "mkfs.ext4", "nft", "nmap", "openvpn", "tcpdump", "traceroute", "useradd", "wg-quick"}
 
 # A machine of its own, whose first process is root's: what is done to /etc, /var or the first process is done there.
 APART = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-ec", """
@@ -93,7 +93,7 @@ NEVER = [
         touch FROM/root/var/lib/dpkg/status
         printf '%s\\n' 'Package: mine' 'Version: 1' 'Architecture: all' 'Maintainer: root' 'Description: mine' >FROM/deb/DEBIAN/control
         dpkg-deb -b FROM/deb FROM/mine.deb && dpkg --root=FROM/root -i FROM/mine.deb""", apart=True),
-    Use("passwd -l", "", "passwd -l games", apart=True),
+    Use("passwd -l", "", "passwd -l games", "--user games dash", apart=True),
     Use("sysctl vm.*, kernel.*", "",
         "sysctl -w vm.swappiness=$(sysctl -n vm.swappiness) kernel.panic=$(sysctl -n kernel.panic)"),
     Use("wg-quick", "", "wg-quick strip FROM/wg.conf", apart=True),
@@ -116,15 +116,14 @@ def test_manual_lists_them():
         assert list(texts) == [use.entry for use in uses]
         for use in uses:
             assert re.match("(cap_[a-z_,]*[a-z])?", texts[use.entry])[0] == use.caps, use
-            words = [*use.line.split()[:-1], *re.findall("--super", use.body), *(["--user"] if uses is IN_PART else [])]
-            for word in words:
+            words = use.line.split()[:-1] if use.caps else []
+            for word in [*words, *re.findall("--super", use.body), *(["--user"] if uses is IN_PART else [])]:
                 assert word in texts[use.entry], (use, word)
 
 
 def run_use(world, use: Use, caps: str | None, line: str) -> Result:
     """A script of it, by the user with that grant, or with none by root."""
-    programs = set(re.findall(r"[a-z][a-z.0-9-]*", use.body)) & PROGRAMS
-    needs(*programs, *(["mkfs.ext4"] if "mkfs.ext4" in use.body else []))
+    needs(*set(re.findall(r"[a-z][a-z.0-9-]*", use.body)) & PROGRAMS)
     places = {name: world.top / name.lower() for name in ("DIRECTORY", "SECRET", "DEVICE", "FROM", "THEIRS")}
     for name in ("FROM", "THEIRS"):
         shutil.rmtree(places[name], ignore_errors=True)
@@ -179,6 +178,16 @@ def test_in_part(world):
         script = world.script("job", line, f"sed -i s/a/b/ {world.top}/secret\n", "cap_dac_override=i")
         assert world.run(script).code == 0
         assert (world.top / "secret").stat().st_uid == uid
+
+
+def test_fstab(world):
+    """What is better than a grant: the option user."""
+    place = world.folder("directory")
+    asks = f"setpriv --reuid=games --regid=games --clear-groups sh -c 'mount {place} && umount {place}'"  # it wants a name
+    for option, well in ("nouser", False), ("user", True):
+        script = world.script("job", "#!/bin/sh\n", f"echo tmpfs {place} tmpfs noauto,{option} >>/etc/fstab; {asks}\n", None)
+        result = world.run(*APART, script, uid=0)
+        assert (result.code == 0) == well, result
 
 
 def test_account(accounts):
