@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import AS_USER, SOURCE, STATUS, THOROUGH, USER, bit, mount, sets_in
+from kit import AS_USER, SOURCE, STATUS, THOROUGH, USER, WRAPPER, bit, mount, sets_in
 
 
 def getcap(path: Path) -> str:
@@ -54,6 +54,11 @@ def test_as_root(world):
     assert world.run(script).sets["CapEff"] == bit("cap_net_raw")
 
 
+def script(name: str, *words: object, **more) -> subprocess.CompletedProcess:
+    """Runs what `meson install` runs, as that does."""
+    return subprocess.run([SOURCE / "src/capwrap" / name, *map(str, words)], capture_output=True, text=True, **more)
+
+
 RUNS = """
 while [ ! -e end ]; do "$1" >>runs 2>>refused || echo refused >>refused; done
 """
@@ -62,53 +67,57 @@ while [ ! -e end ]; do "$1" >>runs 2>>refused || echo refused >>refused; done
 def test_again_while_scripts_run(world):
     """Another wrapper comes into its place: no run is refused, and what was there keeps no capabilities, for whoever has it open
     or linked; neither does what an installation has left that was killed."""
-    prefix = world.top / "prefix"
-    build = configure(world, f"--prefix={prefix}", *WRAPPER_ONLY)
-    install(build)
-    wrapper, link = prefix / "bin/capwrap", world.top / "link"
+    wrapper, link = world.top / "bin/capwrap", world.top / "link"
+    assert script("install", WRAPPER, wrapper, "all=p").returncode == 0
+    show = world.script("show", "dash", "cat /proc/self/status\n", wrapper=wrapper)
     place = world.folder("mine", uid=USER)
-    script = world.script("show", "dash", "cat /proc/self/status\n", wrapper=wrapper)
     os.link(wrapper, link)
-    left = [wrapper.with_name(f"capwrap.arm-{name}") for name in ("new", "old")]
-    for path in left:
-        world.program(path.relative_to(world.top), wrapper)
-    with link.open("rb") as opened, subprocess.Popen([*AS_USER, "sh", "-c", RUNS, "sh", script], cwd=place) as runs:
-        kept = [path.open("rb") for path in left]
-        for _ in range(3):
-            install(build)
+    left = [world.program(f"bin/capwrap.arm-{name}", wrapper) for name in ("new", "old")]
+    held = [path.open("rb") for path in (link, *left)]
+    with subprocess.Popen([*AS_USER, "sh", "-c", RUNS, "sh", show], cwd=place) as runs:
+        for _ in range(20):
+            assert script("install", WRAPPER, wrapper, "all=p").returncode == 0
         (place / "end").touch()
         runs.wait()
-        assert not os.path.samefile(wrapper, link)
-        assert [os.listxattr(file.fileno()) for file in (opened, *kept)] == [[], [], []] and getcap(link) == ""
-        for file in kept:
-            file.close()
-    assert not any(path.exists() for path in left) and getcap(wrapper).endswith("=p\n")
+    assert [os.listxattr(file.fileno()) for file in held] == [[], [], []] and not os.path.samefile(wrapper, link)
+    for file in held:
+        file.close()
+    assert os.listdir(wrapper.parent) == ["capwrap"] and getcap(wrapper).endswith("=p\n")
     assert (place / "refused").read_text() == ""
     effective = re.findall(r"CapEff:\t(\w+)", (place / "runs").read_text())
     assert len(effective) > 50 and {int(value, 16) for value in effective} == {bit("cap_net_raw")}
 
 
+@pytest.mark.parametrize("step", ["cp", "chmod", "setcap", "sync", "ln", "mv", "chown"])
+def test_a_step_that_fails(world, step):
+    """There is a wrapper with its capabilities, the old one, or where just setcap failed a new one without; and the next time mends it."""
+    wrapper = world.program("bin/capwrap", WRAPPER) if world.folder("bin") else None
+    tools = world.folder("tools")
+    (tools / step).write_text("#!/bin/sh\nexit 1\n")
+    (tools / step).chmod(0o755)
+    done = script("arm", WRAPPER, wrapper, "all=p", env={"PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert done.returncode == (2 if step == "setcap" else 1), done
+    assert getcap(wrapper).endswith("" if step == "setcap" else "=p\n")
+    assert script("arm", WRAPPER, wrapper, "cap_kill=p").returncode == 0
+    assert getcap(wrapper).endswith("cap_kill=p\n") and os.listdir(wrapper.parent) == ["capwrap"]
+
+
 def test_where_setcap_cannot(world):
     """A file system without attributes: it is installed, and what is to be done is said."""
-    prefix = world.folder("prefix")
-    mount("-t", "ramfs", "ramfs", prefix)
-    build = configure(world, f"--prefix={prefix}", *WRAPPER_ONLY)
-    done = subprocess.run(["meson", "install", "-C", str(build)], capture_output=True, text=True)
-    assert done.returncode == 0 and f"as root:\n    setcap all=p {prefix}/bin/capwrap\n" in done.stdout, done
-    assert "capwrap: done" not in done.stdout
-    assert (prefix / "bin/capwrap").stat().st_mode & 0o7777 == 0o755 and getcap(prefix / "bin/capwrap") == ""
+    place = world.folder("bin")
+    mount("-t", "ramfs", "ramfs", place)
+    done = script("arm", WRAPPER, place / "capwrap", "all=p")
+    assert done.returncode == 2 and done.stderr.endswith(f"as root:\n    setcap all=p {place}/capwrap\n"), done
+    assert (place / "capwrap").stat().st_mode & 0o7777 == 0o755 and getcap(place / "capwrap") == ""
+    assert script("install", WRAPPER, place / "capwrap", "all=p").returncode == 0
 
 
 def test_under_fakeroot(world):
     """The ceiling is the pretended file's, and tar takes it along."""
-    build = configure(world, "--prefix=/usr", *WRAPPER_ONLY)
-    subprocess.run(["meson", "compile", "-C", str(build)], check=True, capture_output=True)
     stage = world.folder("stage", uid=USER)
-    subprocess.run(["chown", "-R", str(USER), str(build)], check=True)
-    done = subprocess.run(
-        [*AS_USER, "fakeroot", "sh", "-c", f"meson install -C {build} && tar -C {stage} --xattrs --xattrs-include='*' -cf {stage}/tar usr"],
-        capture_output=True, text=True, env={**os.environ, "DESTDIR": str(stage), "HOME": "/nonexistent"})
-    assert done.returncode == 0, done
+    command = f"{SOURCE}/src/capwrap/install {WRAPPER} /usr/bin/capwrap all=p && tar --xattrs --xattrs-include='*' -cf tar usr"
+    done = subprocess.run(["fakeroot", "sh", "-c", command], cwd=stage, env={**os.environ, "DESTDIR": str(stage)})
+    assert done.returncode == 0
     assert getcap(stage / "usr/bin/capwrap") == ""
     subprocess.run(["tar", "-C", world.top, "--xattrs", "--xattrs-include=*", "-xf", stage / "tar"], check=True)
     assert getcap(world.top / "usr/bin/capwrap").endswith("=p\n")
