@@ -361,7 +361,8 @@ static void fixes_each(const struct report *report, const struct verdict *verdic
 	bool moves = false, regrants = false;
 	char script[PATH_MAX];
 
-	if (verdict->count == 1) {
+	/* In a user namespace that has no id for root, all else comes from that. */
+	if (verdict->count == 1 || verdict->faults[0].reason == PATH_ROOT) {
 		fix_put(&fixes, words_of(report, &verdict->faults[0]), &verdict->faults[0]);
 		return;
 	}

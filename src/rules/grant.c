@@ -93,6 +93,7 @@ bool grant_below_ceiling(uint64_t needed, uint64_t permitted, const struct door_
 	uint64_t missing = needed & ~permitted, unbound;
 	struct file_capabilities file;
 	struct statfs fs;
+	bool known;
 
 	if (!missing)
 		return true;
@@ -103,7 +104,10 @@ bool grant_below_ceiling(uint64_t needed, uint64_t permitted, const struct door_
 		return refuse_capabilities(refusal, CEILING_BOUNDING, unbound, "");
 	if (!statfs(holder, &fs) && fs.f_flags & ST_NOSUID)
 		return refuse_capabilities(refusal, CEILING_NOSUID, missing, "");
-	if (file_capabilities_read(&file, holder, -1) && missing & ~file.permitted)
+	known = file_capabilities_read(&file, holder, -1) || errno == EOVERFLOW;
+	if (file.rootid)
+		file.permitted = 0; /* those of another user namespace are none in this one */
+	if (known && missing & ~file.permitted)
 		return refuse_capabilities(refusal, file.permitted ? door->narrow : door->none, missing & ~file.permitted, "");
 	return refuse_capabilities(refusal, door->withheld, missing, "");
 }

@@ -173,6 +173,7 @@ void text_add_error(struct text *text, int error)
 		{EDQUOT, "quota exceeded"},
 		{ENAMETOOLONG, "name too long"},
 		{ELOOP, "too many links"},
+		{EOVERFLOW, "set in another user namespace"}, /* nothing but a file's capabilities brings it */
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

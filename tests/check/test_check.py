@@ -820,6 +820,14 @@ def test_a_bare_name_is_looked_up(world):
     assert [report["path"] for report in json.loads(result.out)] == [str(script)]
 
 
+def test_a_user_namespace_without_root(world):
+    """Nothing has an owner there: the one cause is to mend, and not each of its consequences."""
+    script = world.script("s", "python3", STATUS)
+    (said,) = json.loads(world.run("unshare", "--user", CHECK, "--json", script).out)
+    assert len(said["faults"]) > 3
+    assert said["fixes"] == [said["fix"]] == ["run it outside of user namespaces, or: chown root: /"]
+
+
 @pytest.mark.parametrize("control", ["\x85", "\x9b31m", "\u202e", "\u2066", "\u200f"])
 def test_json_escapes_what_steers_a_terminal(world, control):
     """C1, and what turns the direction of the text."""

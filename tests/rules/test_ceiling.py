@@ -1,19 +1,25 @@
 """Rule ceiling: no attacks, but scripts that would run without what they were granted."""
 
+import os
 import re
+import shutil
 import subprocess
 
 import pytest
 from kit import (
     AS_USER,
+    FIRST,
     GENUINE,
     GRANT,
     STATUS,
+    TELL,
     TRACE,
     USER,
     World,
     bit,
     bounding,
+    container,
+    fix_of,
     four,
     genuine,
     grant,
@@ -145,6 +151,57 @@ def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
                        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     assert "genuine" in result.text and result.sets["CapEff"] == bit("cap_dac_override"), result
     assert "a secret of" not in result.text and re.fullmatch("(/bin/)?cat: /host/secret: Permission denied\n", result.err), result
+
+
+@pytest.fixture
+def tree(world):
+    """What a container without root has for its own: a small tree that belongs to the first of its ids."""
+    tree = world.folder("tree")
+    for program in ("/usr/bin/dash", "/usr/sbin/setcap"):
+        libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        for file in [os.path.realpath(program), *re.findall(r"(/\S+) \(", libraries)]:
+            target = tree / file.removeprefix("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            target.chmod(0o755)
+    (tree / "bin").mkdir(exist_ok=True)
+    (tree / "bin/sh").symlink_to(f"/{os.path.realpath('/usr/bin/dash').removeprefix('/')}")
+    shutil.copy(world.wrapper, tree / "capwrap")
+    world.script("tree/job", "#!/capwrap dash\n", f"echo genuine\n{TELL}", None)
+    subprocess.run(["chown", "-R", f"{FIRST}:{FIRST}", tree], check=True)
+    for place in ("proc", "dev"):
+        (tree / place).mkdir()
+        os.chown(tree / place, FIRST, FIRST)
+        mount("--rbind", f"/{place}", tree / place)
+    return tree
+
+
+@pytest.mark.parametrize(("job", "wrapper", "reason"), [
+    ("by its root", "by its root", ""),
+    ("by the host's", "by the host's", ""),
+    ("by another's", "by its root", "GRANT_READ"),
+    ("by its root", "by another's", "CEILING_WRAPPER"),
+    ("by its root", "for another user", "CEILING_WRAPPER"),
+    ("for another user", "by its root", "GRANT_ROOTID"),
+])
+def test_ceiling_of_a_container(world, refused, tree, job, wrapper, reason):
+    """Root of a user namespace with ids of its own gives capabilities that hold there; those that root of another one gave don't,
+    and are told from none. Its own root mends that."""
+    options = {"by its root": ["-n", str(FIRST)], "by the host's": [], "by another's": ["-n", str(FIRST + 65536)],
+               "for another user": ["-n", str(FIRST + 1)]}
+    subprocess.run(["setcap", *options[wrapper], "all=p", tree / "capwrap"], check=True)
+    subprocess.run(["setcap", *options[job], f"{GRANT}=ip", tree / "job"], check=True)
+    result = world.run(*container(tree, "/job"), uid=0)
+    if reason:
+        refused(result, reason, "/job")
+        assert reason != "GRANT_READ" or "can't be read: set in another user namespace;" in result.err, result
+        fix = fix_of(result).replace("cap_NAME", GRANT)
+        done = world.run(*container(tree, "/bin/sh", "-c", f"PATH=/usr/sbin; {fix}", uid=0), uid=0)
+        assert done.code == 0, done
+        result = world.run(*container(tree, "/job"), uid=0)
+    genuine(result)
+    other = world.run(*container(tree, "/job", first=FIRST + 65536), uid=0)
+    assert other.code == 125 and "the root directory / is not owned by root" in other.err, other
 
 
 def test_ceiling_highest_capability(world):
