@@ -853,9 +853,36 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 FIRST = 1 << 30  # an id that nobody has, nor 65535 after it
 
 
+def namespace(*argv: object, first: int = FIRST) -> list[object]:
+    """A command line that runs another one there, as its root."""
+    return ["/usr/bin/python3", "-c", CONTAINER, first, *argv]
+
+
 def container(tree: Path, *argv: object, uid: int = 1000, first: int = FIRST) -> list[object]:
-    """A command line that runs another one there, in a tree, as a user of the container."""
-    return ["/usr/bin/python3", "-c", CONTAINER, first, "/usr/sbin/chroot", f"--userspec={uid}:{uid}", "--groups=", tree, *argv]
+    """The same as a user of it, and in a tree."""
+    return namespace("/usr/sbin/chroot", f"--userspec={uid}:{uid}", "--groups=", tree, *argv, first=first)
+
+
+def small_tree(world: World, owner: int) -> Path:
+    """A tree with what a script, and a fix, of a container needs: the wrapper, dash, setcap, and a script without a grant."""
+    tree = world.folder("tree")
+    for program in ("/usr/bin/dash", "/usr/sbin/setcap"):
+        libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        for file in [program, *re.findall(r"(/\S+) \(", libraries)]:
+            target = Path(f"{tree}{file}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+            target.chmod(0o755)
+    world.folder("tree/bin")
+    (tree / "bin/sh").symlink_to("/usr/bin/dash")
+    shutil.copy(world.wrapper, tree / "capwrap")
+    world.script("tree/job", "#!/capwrap dash\n", f"echo genuine\n{TELL}", None)
+    for place in ("proc", "dev"):
+        world.folder(f"tree/{place}")
+    subprocess.run(["chown", "-R", f"{owner}:{owner}", tree], check=True)
+    for place in ("proc", "dev"):
+        mount("--rbind", f"/{place}", tree / place)
+    return tree
 
 
 SYSCALLS = {

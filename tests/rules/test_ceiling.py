@@ -1,8 +1,6 @@
 """Rule ceiling: no attacks, but scripts that would run without what they were granted."""
 
-import os
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -12,7 +10,6 @@ from kit import (
     GENUINE,
     GRANT,
     STATUS,
-    TELL,
     TRACE,
     USER,
     World,
@@ -28,6 +25,7 @@ from kit import (
     last_cap,
     mend,
     mount,
+    small_tree,
 )
 
 CAP = bit(GRANT)
@@ -153,29 +151,6 @@ def test_ceiling_user_namespace_of_their_own_tree(world, attacker):
     assert "a secret of" not in result.text and re.fullmatch("(/bin/)?cat: /host/secret: Permission denied\n", result.err), result
 
 
-@pytest.fixture
-def tree(world):
-    """What a container without root has for its own: a small tree that belongs to the first of its ids."""
-    tree = world.folder("tree")
-    for program in ("/usr/bin/dash", "/usr/sbin/setcap"):
-        libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        for file in [os.path.realpath(program), *re.findall(r"(/\S+) \(", libraries)]:
-            target = tree / file.removeprefix("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-            target.chmod(0o755)
-    (tree / "bin").mkdir(exist_ok=True)
-    (tree / "bin/sh").symlink_to(f"/{os.path.realpath('/usr/bin/dash').removeprefix('/')}")
-    shutil.copy(world.wrapper, tree / "capwrap")
-    world.script("tree/job", "#!/capwrap dash\n", f"echo genuine\n{TELL}", None)
-    subprocess.run(["chown", "-R", f"{FIRST}:{FIRST}", tree], check=True)
-    for place in ("proc", "dev"):
-        (tree / place).mkdir()
-        os.chown(tree / place, FIRST, FIRST)
-        mount("--rbind", f"/{place}", tree / place)
-    return tree
-
-
 @pytest.mark.parametrize(("job", "wrapper", "reason"), [
     ("by its root", "by its root", ""),
     ("by the host's", "by the host's", ""),
@@ -184,9 +159,10 @@ def tree(world):
     ("by its root", "for another user", "CEILING_WRAPPER"),
     ("for another user", "by its root", "GRANT_ROOTID"),
 ])
-def test_ceiling_of_a_container(world, refused, tree, job, wrapper, reason):
+def test_ceiling_of_a_container(world, refused, job, wrapper, reason):
     """Root of a user namespace with ids of its own gives capabilities that hold there; those that root of another one gave don't,
     and are told from none. Its own root mends that."""
+    tree = small_tree(world, FIRST)
     options = {"by its root": ["-n", str(FIRST)], "by the host's": [], "by another's": ["-n", str(FIRST + 65536)],
                "for another user": ["-n", str(FIRST + 1)]}
     subprocess.run(["setcap", *options[wrapper], "all=p", tree / "capwrap"], check=True)

@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from kit import (
     ACCOUNT,
     BUILD,
     CHECK,
+    FIRST,
     FLIP,
     GENUINE,
     GRANT,
@@ -21,6 +23,7 @@ from kit import (
     Seen,
     bit,
     bounding,
+    container,
     fix_of,
     four,
     genuine,
@@ -31,6 +34,7 @@ from kit import (
     mount,
     permitted_only,
     sets_in,
+    small_tree,
 )
 
 
@@ -166,6 +170,17 @@ def test_door_true_causes(world, registered, refused):
     alone = world.run("unshare", "--user", "--map-root-user", script)
     assert alone.code == 125 and "root directory" in alone.err, alone
     assert door.check(script)["verdict"] == "runs"
+
+
+@pytest.mark.parametrize("owner", [0, FIRST], ids=["root", "user namespace"])
+def test_door_of_a_host(world, registered, refused, owner):
+    """The host's entry starts what a container has by that path, with what that script's file permits."""
+    tree = small_tree(world, owner)
+    world.setcap(f"{GRANT}=ip", tree / "job")
+    enter = container(tree, "/job") if owner else ["/usr/sbin/chroot", f"--userspec={USER}:{USER}", "--groups=", tree, "/job"]
+    refused(world.run(*enter, uid=0), "CEILING_WRAPPER", "/job")
+    registered(magic="#!/capwrap", interpreter=Path("/capwrap"))
+    genuine(world.run(*enter, uid=0))
 
 
 def test_door_effective_outside_the_bounding_set(world, registered):
