@@ -1,7 +1,7 @@
 #!/usr/local/bin/capwrap python3 -I
 """Pings a host three times. May send raw packets, and nothing more.
 
-Install, as root, in this folder:
+Install, as root, in this directory:
 
     install ping.py /usr/local/bin/ping.py
     setcap cap_net_raw=i /usr/local/bin/ping.py

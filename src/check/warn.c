@@ -209,16 +209,16 @@ static void warn_caller_steers(struct warnings *warnings, const struct decision 
 }
 
 /* Some languages look for modules or settings in the directories above. */
-static void warn_loose_folder(struct warnings *warnings, const char *path)
+static void warn_loose_directory(struct warnings *warnings, const char *path)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	struct stat st;
 
-	snprintf(folder, sizeof folder, "%s", path);
-	for (char *slash = strrchr(folder, '/'); slash && slash > folder; slash = strrchr(folder, '/')) {
+	snprintf(directory, sizeof directory, "%s", path);
+	for (char *slash = strrchr(directory, '/'); slash && slash > directory; slash = strrchr(directory, '/')) {
 		*slash = 0;
-		if (!stat(folder, &st) && path_writable(st.st_mode)) {
-			add(warnings, "writable-folder", "", folder,
+		if (!stat(directory, &st) && path_writable(st.st_mode)) {
+			add(warnings, "writable-directory", "", directory,
 				": others can put files there, above the script");
 			return;
 		}
@@ -234,7 +234,7 @@ static void warn_wrapper(struct warnings *warnings, const struct decision *decis
 	struct path path;
 
 	if (!path_walk(&path, wrapper, &any, &refusal) || path.file.stx_uid || path_writable(path.file.stx_mode))
-		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a folder above it, can be changed by others than root");
+		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a directory above it, can be changed by others than root");
 }
 
 void warnings_find(struct warnings *warnings, const struct decision *decision)
@@ -246,7 +246,7 @@ void warnings_find(struct warnings *warnings, const struct decision *decision)
 	warn_of_body(warnings, decision);
 	warn_caller_steers(warnings, decision);
 	warn_origin(warnings, decision);
-	warn_loose_folder(warnings, decision->script.path.real);
+	warn_loose_directory(warnings, decision->script.path.real);
 	warn_wrapper(warnings, decision);
 }
 

@@ -169,9 +169,9 @@ int fcntl(int fd, int command, ...)
 	return (int)CALL(SYS_fcntl, fd, command, argument);
 }
 
-int openat(int folder, const char *path, int flags, ...)
+int openat(int directory, const char *path, int flags, ...)
 {
-	return (int)CALL(SYS_openat, folder, path, flags);
+	return (int)CALL(SYS_openat, directory, path, flags);
 }
 
 int open(const char *path, int flags, ...)
@@ -199,9 +199,9 @@ ssize_t write(int fd, const void *bytes, size_t size)
 	return CALL(SYS_write, fd, bytes, size);
 }
 
-ssize_t readlinkat(int folder, const char *path, char *target, size_t size)
+ssize_t readlinkat(int directory, const char *path, char *target, size_t size)
 {
-	return CALL(SYS_readlinkat, folder, path, target, size);
+	return CALL(SYS_readlinkat, directory, path, target, size);
 }
 
 ssize_t readlink(const char *path, char *target, size_t size)
@@ -216,13 +216,13 @@ int access(const char *path, int mode)
 
 /* Before Linux 4.11 there is only the older call, which does not tell where a mount begins. The device is for comparison
  * only. */
-int statx(int folder, const char *path, int flags, unsigned mask, struct statx *x)
+int statx(int directory, const char *path, int flags, unsigned mask, struct statx *x)
 {
 	struct stat st = {0};
 
-	if (!CALL(SYS_statx, folder, path, flags, mask, x))
+	if (!CALL(SYS_statx, directory, path, flags, mask, x))
 		return 0;
-	if (error != ENOSYS || CALL(SYS_newfstatat, folder, path, &st, flags) < 0)
+	if (error != ENOSYS || CALL(SYS_newfstatat, directory, path, &st, flags) < 0)
 		return -1;
 	*x = (struct statx){
 		.stx_mode = (uint16_t)st.st_mode,

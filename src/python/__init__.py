@@ -536,8 +536,8 @@ class raised:
     """Capabilities effective inside the block only; also a decorator.
 
     PermissionError, before the block, for those that are not permitted. At the
-    end, however it comes, those that this made effective are so no more; those
-    that were so before stay, so that blocks nest. It leaves alone what else the
+    end, however it comes, it lowers only what it raised: what was effective
+    before stays so, so that blocks nest. It leaves alone what else the
     block itself changed. It holds for this thread.
 
     As a decorator it is a TypeError for coroutine functions and generators:

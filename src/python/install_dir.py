@@ -14,11 +14,11 @@ path = subprocess.run(
     [sys.executable, '-I', '-c', 'import sys; print(*sys.path, sep="\\n")'],
     check=True, capture_output=True, text=True,
 ).stdout.split('\n')
-folders = [p for p in path if p.endswith('-packages')]
-below = [p for p in folders if p.startswith(prefix + '/')]
+directories = [p for p in path if p.endswith('-packages')]
+below = [p for p in directories if p.startswith(prefix + '/')]
 in_venv = sys.prefix != sys.base_prefix
 if not in_venv and prefix != '/usr' and parent not in path and below:
     parent = below[0]
 print(f'{parent}/{name}')
-if parent not in path and folders:
-    print(f'{folders[0]}/{name}.pth')
+if parent not in path and directories:
+    print(f'{directories[0]}/{name}.pth')

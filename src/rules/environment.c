@@ -150,7 +150,7 @@ static bool is_allowed(const char *entry, size_t length)
 }
 
 /* LANGUAGE[_TERRITORY][.CODESET][@MODIFIER]. The codeset is one that begins with ASCII: Tcl and Guile take others at
- * their word, and then an absolute path for the name of a file in the current folder. */
+ * their word, and then an absolute path for the name of a file in the current directory. */
 static bool is_locale(const char *value)
 {
 	static const char codesets[][12] = {

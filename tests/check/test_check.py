@@ -311,7 +311,7 @@ def test_wrapper_open_for_writing(world):
     script = world.script("s", "python3", STATUS)
     with world.wrapper.open("ab"):
         (said,) = check(world, script)
-        assert said["verdict"] == "refused" and said["reason"] == f"interpreter {world.wrapper} can't be executed: open for writing"
+        assert said["verdict"] == "refused" and said["reason"] == f"interpreter {world.wrapper} can't be executed: some process has it open for writing"
         assert "Text file busy" in world.run("dash", "-c", script).err
     assert check(world, script)[0]["verdict"] == "runs"
 
@@ -520,7 +520,7 @@ def test_no_warning_of_what_is_not(world):
 
 
 def test_warning_of_a_folder_above(world):
-    assert warned(world, above_sticky(world)) == {"writable-folder"}
+    assert warned(world, above_sticky(world)) == {"writable-directory"}
 
 
 def test_no_warning_of_settings_without_a_grant_for_children(world):

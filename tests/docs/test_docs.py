@@ -81,6 +81,22 @@ def in_prefix(text: str, world) -> str:
     return text.replace("/usr/local/bin/capwrap", str(world.wrapper)).replace("/usr/local", str(world.top / "local"))
 
 
+def test_readme_first_screen(world, learn):
+    """Its three commands, in their order, for a script that reads what is not its caller's."""
+    secret = world.top / "secret"
+    secret.write_text("theirs")
+    secret.chmod(0o600)
+    script = learn.grants.at("usr/local/bin/backup")
+    script.write_text(f"#!/bin/sh\ncat {secret}\n")
+    script.chmod(0o755)
+    commands = readme_blocks("sh")[0].splitlines()
+    told = [learn.grants.run("sh", "-c", command, timeout=300) for command in commands]
+    assert [result.code for result in told] == [0, 0, 0], told
+    assert "capwrap-grant cap_dac_read_search /usr/local/bin/backup\n" in told[0].text
+    assert told[2].text.startswith("/usr/local/bin/backup: runs\n")
+    assert learn.grants.run("/usr/local/bin/backup", uid=USER).text == "theirs"
+
+
 def test_readme_first_script(world, grants):
     """A newcomer's first script: saved, installed and run as the README says."""
     body, *_ = readme_blocks("python")

@@ -230,7 +230,7 @@ def test_apply_goes_on_behind_a_refusal(world, grants, attacker):
     good = listed(world, "zz", caps=None)
     grants.list("x.conf", f"cap_net_raw {missing}\ncap_net_raw {mine}\ncap_net_raw {good}\n")
     result = grants("--apply", code=1)
-    assert f"capwrap-grant: {missing}: {missing}: no such file or folder" in result.err
+    assert f"capwrap-grant: {missing}: {missing}: no such file or directory" in result.err
     assert f"{world.top}/mine is not owned by root" in result.err
     assert [getcap(mine), getcap(good)] == ["", "cap_net_raw=ip"]
     assert {path: row["state"] for path, row in grants.status(1).items()} == {

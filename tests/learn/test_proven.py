@@ -52,7 +52,7 @@ def test_read(world, learn, secret):
     found = learn(python(world, f"print(open('{secret}').read())\n"))
     assert found["capabilities"] == ["cap_dac_read_search"]
     (row,) = found["needs"]
-    assert row["meaning"] == "read any file and search any folder"
+    assert row["meaning"] == "read any file and search any directory"
     assert "Permission denied" in row["without"]
     if found["traced"]:
         assert [row["capability"] for row in found["unneeded"]] == ["cap_dac_override"]
@@ -347,7 +347,7 @@ def test_for_people(world, learn, secret):
     text = learn.run(script).text
     rows = text.splitlines()
     assert rows[0] == f"{script}: needs cap_dac_read_search"
-    assert rows[1].startswith("  cap_dac_read_search: read any file and search any folder")
+    assert rows[1].startswith("  cap_dac_read_search: read any file and search any directory")
     assert rows[-1] == f"capwrap-grant cap_dac_read_search {script}"
     assert re.search(rf"proven by \d+ runs as {USER}, \d+ capabilities weighed", text)
     assert all(char.isprintable() for row in rows for char in row)

@@ -121,7 +121,7 @@ def test_path_modules_are_those_beside_the_script(world, attacker):
 
 
 @pytest.mark.parametrize(("target", "reason"), [
-    ("nothing", "no such file or folder"), ("link", "too many links"), ("job/x", "not a folder"),
+    ("nothing", "no such file or directory"), ("link", "too many links"), ("job/x", "not a directory"),
     ("x" * 300, "name too long"),
 ])
 def test_path_resolve(world, attacker, refused, target, reason):
