@@ -256,11 +256,15 @@ def interpreter(world, name=f"bin/{PYTHON_FILE.name}", caps=""):
     return world.program(name, PYTHON_FILE, caps)
 
 
-# Keeps the namespaces of a Machine open: binds the folders that it is given, and brings up the loopback device.
+# Keeps the namespaces of a Machine open: binds the folders that it is given, lets changes of /etc go elsewhere, and brings up the
+# loopback device.
 HOLDER = """
 import fcntl, socket, struct, subprocess, sys
-for place in sys.argv[2:]:
-    subprocess.run(["mount", "--bind", sys.argv[1] + place, place], check=True)
+top, *places = sys.argv[1:]
+for place in places:
+    subprocess.run(["mount", "--bind", top + place, place], check=True)
+layers = f"lowerdir=/etc,upperdir={top}/etc,workdir={top}/work"
+subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", "/etc"], check=True)
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh", b"lo", 1))
 print("ready", flush=True)
 sys.stdin.read()
@@ -279,24 +283,25 @@ def python_package() -> Path:
 
 
 class Machine:
-    """The machine with folders of the test in place of /usr/local, /srv, /home and /root, and with processes and a
-    network of its own. When it is closed, its processes end."""
+    """The machine with folders of the test in place of /usr/local, /srv, /home and /root, with an /etc on which the machine's shows
+    through, and with processes and a network of its own, or the network of another one. When it is closed, its processes end."""
 
     PLACES = ("/usr/local", "/srv", "/home", "/root")
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, name: str = "machine", beside: Machine | None = None) -> None:
         self.world = world
-        self.top = world.folder("machine")
-        for place in self.PLACES:
-            world.folder(f"machine{place}", 0o700 if place == "/root" else 0o755)
+        self.top = world.folder(name)
+        for place in (*self.PLACES, "/etc", "/work"):
+            world.folder(f"{name}{place}", 0o700 if place == "/root" else 0o755)
         for folder in ("bin", "sbin", "lib"):
-            world.folder(f"machine/usr/local/{folder}")
-        world.program("machine/usr/local/bin/capwrap", WRAPPER)
+            world.folder(f"{name}/usr/local/{folder}")
+        world.program(f"{name}/usr/local/bin/capwrap", WRAPPER)
         if not PREFIX:
             shutil.copytree(python_package(), self.top, dirs_exist_ok=True)
         shutil.copytree(EXAMPLES, self.top / "examples")
+        network = ["nsenter", f"--net=/proc/{beside.holder.pid}/ns/net", "unshare"] if beside else ["unshare", "--net"]
         self.holder = subprocess.Popen(
-            ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
+            [*network, "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
              "/usr/bin/python3", "-c", HOLDER, self.top, *self.PLACES],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
@@ -317,14 +322,18 @@ class Machine:
     def run(self, *argv: object, user: str | int = USER, group: str = "", **more) -> Result:
         return self.world.run(*self.command(*argv, user=user, group=group), uid=0, **more)
 
-    def install(self, example: str) -> list[str]:
-        """Runs the commands in the header of an example, as root; returns the command to run it."""
+    def blocks(self, example: str) -> list[str]:
+        """Runs the commands in the header of an example, as root; returns the other blocks there, as text."""
         text = re.sub("^# ?", "", (EXAMPLES / example).read_text(), flags=re.M)
-        install, run = re.findall(r"(?:^ {4}\S.*\n)+", text.partition("\n\nimport")[0].partition("\nif [")[0], re.M)[:2]
+        install, *rest = re.findall(r"(?:^ {4}\S.*\n)+", text.partition("\n\nimport")[0].partition("\nif [")[0], re.M)
         result = self.run("sh", "-ec", f"cd {self.top}/examples\n{install}", user="root",
                           env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         assert (result.code, result.err) == (0, ""), result
-        return shlex.split(run)
+        return rest
+
+    def install(self, example: str) -> list[str]:
+        """The same; returns the command to run it."""
+        return shlex.split(self.blocks(example)[0])
 
 
 class Grants:
