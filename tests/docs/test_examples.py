@@ -1,12 +1,13 @@
 """The examples, installed by the commands in their own headers, do what the user alone can not, and no more."""
 
+import json
 import os
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from kit import EXAMPLES, OTHER, USER
+from kit import CHECK, EXAMPLES, OTHER, USER
 
 # Which user, in which group, an example is for.
 FOR = {
@@ -17,12 +18,24 @@ FOR = {
     "hup": (USER, "staff"),
     "take": (USER, "staff"),
     "never-expires": (USER, "staff"),
+    "attach": (USER, "staff"),
 }
+GRANTED = {path.name for path in EXAMPLES.iterdir() if path.read_bytes().startswith(b"#!/usr/local/bin/capwrap ")}
 
 
 def test_every_example_is_known():
-    granted = {path.name for path in EXAMPLES.iterdir() if path.read_bytes().startswith(b"#!/usr/local/bin/capwrap ")}
-    assert granted == set(FOR)
+    """sync, for which each test needs two hosts, has a file of its own."""
+    assert GRANTED == {*FOR, "sync"}
+
+
+def test_capwrap_check(machine):
+    """No warning but of capabilities by which one becomes root."""
+    for example, (user, group) in FOR.items():
+        script, *_ = machine.install(example)
+        result = machine.run(CHECK, "--json", script, user=user, group=group)
+        [report] = json.loads(result.out)
+        expected = {"take", "attach"} & {example} and ["root-in-all-but-name"] or []
+        assert report["verdict"] == "runs" and [warning["code"] for warning in report["warnings"]] == expected, report
 
 
 @pytest.mark.parametrize("example", sorted(set(FOR) - {"ping.py"}))

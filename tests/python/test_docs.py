@@ -88,7 +88,7 @@ def mypy(*what):
 
 def test_types():
     scripts = [path for path in (TOP / 'examples').iterdir() if 'from capwrap import' in path.read_text()]
-    assert len(scripts) == 3
+    assert len(scripts) == 5
     for what in (['-p', 'capwrap'], *([script] for script in scripts)):
         done = mypy(*what)
         assert done.returncode == 0, done.stdout
