@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -28,8 +29,24 @@ def test_every_example_is_known():
     assert GRANTED == {*FOR, "sync"}
 
 
+def test_the_table():
+    """README.md and the examples say the same: a row for each grant, its capabilities, the first line, and a link to each file."""
+    text = (EXAMPLES / "README.md").read_text()
+    rows = [re.split(r" *\| *", line)[1:-1] for line in text.splitlines() if line.startswith("| [")]
+    assert {row[0].split("]")[0][1:] for row in rows} == GRANTED
+    for name, _job, capabilities, line, could in rows:
+        file, installed = re.fullmatch(r"\[(.+)\]\(\1\)(?: as (.+))?", name).groups()
+        source = (EXAMPLES / file).read_text()
+        assert re.search(rf"setcap {capabilities}=i /usr/local/s?bin/{re.escape(installed or file)}$", source, re.M), name
+        assert source.split("\n")[0] == f"#!/usr/local/bin/capwrap {line.strip('`')}" and could, name
+    for file in GRANTED:
+        granted = re.findall(r"setcap \S+ /usr/local/s?bin/", (EXAMPLES / file).read_text())
+        assert len(granted) == sum(row[0].startswith(f"[{file}]") for row in rows), file
+    assert set(re.findall(r"\]\((.+?)\)", text)) == {path.name for path in EXAMPLES.iterdir()} - {"README.md"}
+
+
 def test_capwrap_check(machine):
-    """No warning but of capabilities by which one becomes root."""
+    """No warning but of capabilities by which one becomes root; README.md says what those are worth here."""
     for example, (user, group) in FOR.items():
         script, *_ = machine.install(example)
         result = machine.run(CHECK, "--json", script, user=user, group=group)
