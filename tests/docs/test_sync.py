@@ -321,14 +321,14 @@ def test_no_path_leads_out(hosts):
     before = tree(hosts.desk.top / "srv")
     for path in ("../srv/outside/secret", "../../../srv/outside/secret", "/srv/outside/secret", "ann/../../srv/outside/secret"):
         result = hosts.run(f"rm -rf got; rsync -e ssh -a desk-send::home/{path} got")
-        assert result.code and "secret" not in result.text and not (hosts.place / "got").exists(), result
+        assert result.code and not (hosts.place / "got").exists(), result
     hosts.run("mkdir -p push; ln -s /srv/outside push/x; ln -s ../srv/outside push/y; echo evil > evil; chmod 666 evil")
     assert hosts.run("rsync -e ssh -a -M--super push/ desk-receive::home/").code == 0
     assert os.readlink(hosts.desk.home / "x") == "/srv/outside"
     for path in ("x/secret", "x/", "y/secret", "../srv/outside/", "/srv/outside/secret"):
         hosts.run(f"rsync -e ssh -a -M--super evil desk-receive::home/{path}")
-        result = hosts.run(f"rm -rf got; rsync -e ssh -a desk-send::home/{path} got")
-        assert not list((hosts.place).glob("got/**/secret")) and result.text == "", result
+        hosts.run(f"rm -rf got; rsync -e ssh -a desk-send::home/{path} got")
+        assert hosts.run("grep -rsx secret got").code, path
     assert tree(hosts.desk.top / "srv") == before and (outside / "secret").stat().st_mode & 0o777 == 0o600
 
 
