@@ -18,6 +18,10 @@ while read -r line; do echo "$line"; done </proc/self/status
 """
 # The same date and host, as build systems have them.
 SAME = ("_buildhost localhost", "use_source_date_epoch_as_buildtime 1", "clamp_mtime_to_source_date_epoch 1")
+# What Fedora compiles with, as far as all compilers know it.
+FLAGS = {"CFLAGS": "-O2 -flto=auto -fexceptions -g -Wall -Werror=format-security -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3 "
+                   "-fstack-protector-strong -fasynchronous-unwind-tables -fstack-clash-protection -fno-omit-frame-pointer",
+         "LDFLAGS": "-Wl,-z,relro -Wl,--as-needed -Wl,-z,pack-relative-relocs -Wl,-z,now"}
 # What changes a file: in the tests of an upgrade the time between two of them is long enough for several runs.
 CHANGES = "/^(f|l)?(set|remove)xattr|^rename|^unlink|^link|^symlink|^f?chown"
 
@@ -36,7 +40,7 @@ def rpmbuild(top: Path, *argv: object) -> dict[str, Path]:
     shutil.rmtree(top / "RPMS", ignore_errors=True)
     run("unshare", "--net", "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
         "rpmbuild", "--nodeps", "--define", f"_topdir {top}", *argv,
-        env={"HOME": str(top), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "SOURCE_DATE_EPOCH": "1700000000"}, cwd=top)
+        env={"HOME": str(top), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "SOURCE_DATE_EPOCH": "1700000000"} | FLAGS, cwd=top)
     return {run("rpm", "-qp", "--qf", "%{NAME}", path): path for path in (top / "RPMS").rglob("*.rpm")}
 
 
