@@ -75,13 +75,13 @@ def look(path):
     """What is there; None: nothing."""
     if os.path.islink(path):
         raise Refused("%s: it is a link; name what it leads to, %s" % (path, os.path.realpath(path)))
+    if not os.path.isdir(os.path.dirname(path)) and os.path.dirname(path) != DIRECTORY:
+        raise Refused("%s: its directory is not there; mkdir -p %s" % (path, shlex.quote(os.path.dirname(path))))
     return File(path) if os.path.lexists(path) else None
 
 
 def put(path, content, ids, mode, before=None):
     """A new file, renamed: it is there as a whole, or not. `before`: the file that it shall be again."""
-    if not os.path.isdir(os.path.dirname(path)):
-        raise Refused("%s: its directory is not there; mkdir -p %s" % (path, shlex.quote(os.path.dirname(path))))
     fd, beside = tempfile.mkstemp(prefix=".%s." % os.path.basename(path), dir=os.path.dirname(path))
     try:
         with open(fd, "wb") as file:
@@ -180,8 +180,13 @@ class Play:
     def foretell(self):
         """Judges what new scripts say, before anything is changed, where nobody but root sees it. What their place and grant
         are worth, capwrap-grant judges."""
+        for script in self.scripts:
+            file = self.files[script.path]
+            if file and script.differs(file) and file.st.st_nlink > 1:
+                raise Refused("%s: it has other names, by hard links; find / -xdev -samefile %s shows them" % (
+                    script.path, shlex.quote(script.path)))
         new = [script for script in self.scripts if not self.files[script.path] or self.files[script.path].bytes != script.content]
-        if not new:
+        if not new or not self.check_program:
             return
         with tempfile.TemporaryDirectory(dir=pwd.getpwuid(0).pw_dir, prefix=".capwrap-") as top:
             copies = []
@@ -190,16 +195,15 @@ class Play:
                 os.mkdir(os.path.dirname(copies[-1]))
                 put(copies[-1], script.content, (0, 0), 0o755)
             for script, copy, report in zip(new, copies, self.check(copies)):
-                if any(fault["rule"] in OF_THE_CONTENT for fault in report["faults"]):
-                    raise Refused(faults(report, OF_THE_CONTENT).replace(copy, script.path))
+                refuse(report, lambda rule: rule in OF_THE_CONTENT, copy, script.path)
 
     def verify(self, paths):
         """All of them run, or the reason why not."""
         reports = self.check(paths)
         for report in reports:
-            for verdict in (report, report["others"]):
-                if verdict and verdict["verdict"] != "runs":
-                    raise Refused(faults(verdict))
+            refuse(report)
+            if report["others"]:
+                refuse(report["others"])
         return reports
 
     # ---- What differs
@@ -287,7 +291,10 @@ class Play:
         """Gives and takes what the lists say. What is wrong with scripts of other lists is none of the play's, and told."""
         code, out, err = self.run(self.grant_program, "--apply")
         rows, broken = self.status()
-        if code > 1 or broken or any(rows[path]["state"] != "granted" for path in self.paths):
+        refused = [path for path in self.paths if rows.get(path, {"state": ""})["state"] != "granted"]
+        for report in self.check(refused):
+            refuse(report, lambda rule: rule != "grant")
+        if code > 1 or broken or refused:
             raise Refused(said(out, err) or broken)
         if code:
             self.module.warn(said(out, err))
@@ -324,11 +331,13 @@ def text(file):
     return file.bytes.decode("utf-8", "replace") if file else ""
 
 
-def faults(verdict, rules=None):
-    """Reasons and fixes of a report, but that a grant is needed, which it gets here."""
-    reasons = [fault["reason"] for fault in verdict["faults"] if not rules or fault["rule"] in rules]
-    fixes = [fix for fix in verdict["fixes"] if not rules or "cap_NAME" not in fix]
-    return "%s: %s" % (verdict["path"], "; ".join(reasons + fixes))
+def refuse(verdict, counts=lambda rule: True, path="", name=""):
+    """Where a report has a fault that counts: reasons, and what mends them. `path` is called `name`."""
+    reasons = [fault["reason"] for fault in verdict["faults"] if counts(fault["rule"])]
+    if reasons:
+        # The grant it gets here.
+        fixes = [step for fix in verdict["fixes"] for step in fix.split(" && ") if "cap_NAME" not in step]
+        raise Refused("; ".join(["%s: %s" % (verdict["path"], reasons[0]), *reasons[1:], *fixes]).replace(path or name, name))
 
 
 def said(out, err):
@@ -359,8 +368,7 @@ def main():
         if not play.grant_program and not module.check_mode:
             raise Refused("capwrap-grant is not there; let capwrap_package name its package")
         found = play.differences()
-        if play.check_program:
-            play.foretell()
+        play.foretell()
         rows, reports = {}, []
         if not module.check_mode:
             rows, reports = play.go()
