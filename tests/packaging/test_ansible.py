@@ -60,7 +60,8 @@ class Fleet:
             "vars": {f"capwrap_{name}": value for name, value in values.items()}}]), ".")
 
     def command(self, *argv: object) -> dict:
-        environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "ANSIBLE_CONFIG": f"{self.top}/none.cfg",
+        environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+                       "ANSIBLE_CONFIG": f"{self.top}/none.cfg",
                        "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
                        "ANSIBLE_PIPELINING": "1", "ANSIBLE_HOME": f"{self.top}/ansible", "ANSIBLE_LOCAL_TEMP": f"{self.top}/ansible/local",
                        "ANSIBLE_REMOTE_TEMP": f"{self.top}/ansible/remote", "ANSIBLE_ROLES_PATH": str(ROLES)}
@@ -85,8 +86,9 @@ class Fleet:
             "src" if "src" in script else "template"]).read_text() for script in scripts}
         values = {"name": "ansible", "scripts": scripts, "contents": contents, "_ansible_check_mode": check, "_ansible_diff": True,
                   "_ansible_remote_tmp": f"{self.top}/ansible", **more}
-        done = subprocess.run(**self.command("/usr/bin/python3", ROLE / "library/capwrap_grants.py", self.file(
-            "args.json", json.dumps({"ANSIBLE_MODULE_ARGS": values}), "ansible")), capture_output=True, text=True, timeout=300, check=False)
+        arguments = self.file("args.json", json.dumps({"ANSIBLE_MODULE_ARGS": values}), "ansible")
+        done = subprocess.run(**self.command("/usr/bin/python3", ROLE / "library/capwrap_grants.py", arguments), capture_output=True,
+                              text=True, timeout=300, check=False)
         assert done.stdout.startswith("\n{") and done.stderr == "", done
         told = json.loads(done.stdout)
         assert done.returncode == fails == told.get("failed", False) and changed in (None, told.get("changed", False)), told
@@ -258,6 +260,7 @@ REFUSED = {
     "directory": (LINE, {"dest": "/usr/local/share/new"}, "chmod 777 /usr/local/share",
                   "/usr/local/share is writable by group or others; chmod go-w /usr/local/share"),
     "no directory": (LINE, {"dest": "/usr/local/none/new"}, "", "its directory is not there; mkdir -p /usr/local/none"),
+    "relative": (LINE, {"dest": "usr/local/bin/new"}, "", "it is no absolute path in its plain form; write /usr/local/bin/new"),
     "link": (LINE, {"dest": "/usr/local/bin/link"}, "ln -s scan /usr/local/bin/link", "it is a link; name what it leads to"),
     "hard link": (LINE, {"dest": "/usr/local/bin/z"}, "echo >/usr/local/bin/y; ln /usr/local/bin/y /usr/local/bin/z", "it has other names"),
     "capability": (LINE, {"grant": "cap_net_rwa"}, "", "there is no capability cap_net_rwa; is it cap_net_raw?"),
@@ -269,7 +272,8 @@ REFUSED = {
     "twice": (LINE, {"dest": SCAN["dest"]}, "", "a dest stands there twice"),
 }
 # What --check can tell before it is tried.
-FORETOLD = {"no capwrap", "interpreter", "unproven", "line", "account", "no directory", "link", "hard link", "broken list", "mode", "no such group", "twice"}
+FORETOLD = {"no capwrap", "interpreter", "unproven", "line", "account", "no directory", "link", "hard link", "relative", "broken list",
+            "mode", "no such group", "twice"}
 
 
 @pytest.mark.parametrize("fault", REFUSED)

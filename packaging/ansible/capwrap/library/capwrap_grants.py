@@ -105,6 +105,9 @@ class Script:
 
     def __init__(self, wanted, contents):
         self.path = wanted["dest"]
+        plain = os.path.normpath(os.path.join("/", self.path))
+        if self.path != plain:
+            raise Refused("%s: it is no absolute path in its plain form; write %s" % (self.path, plain))
         # A list names what lies behind links of root's.
         self.real = os.path.join(os.path.realpath(os.path.dirname(self.path)), os.path.basename(self.path))
         self.source = wanted["src"] or wanted["template"]
@@ -365,8 +368,9 @@ def main():
         if not re.match(r"[A-Za-z0-9_][\w.-]*$", module.params["name"]) or module.params["name"] == "capwrap-grant":
             raise Refused("capwrap_list: %s can't be the name of the list" % module.params["name"])
         play = Play(module)
-        if not play.grant_program and not module.check_mode:
-            raise Refused("capwrap-grant is not there; let capwrap_package name its package")
+        for name, program in (("capwrap-grant", play.grant_program), ("capwrap-check", play.check_program)):
+            if not program and not module.check_mode:
+                raise Refused("%s is not there; let capwrap_package name its package" % name)
         found = play.differences()
         play.foretell()
         rows, reports = {}, []
