@@ -95,10 +95,10 @@ class Fleet:
         return told
 
     def state(self) -> dict:
-        """All that was made or changed in the machine, but for when it was read."""
+        """All that was made or changed in the machine, but for when it was read, and for logs: apt keeps one of what it would do."""
         assert not list(Path("/var/tmp").glob("capwrap-edit-*/new")), "what was refused is left there"
         return {str(path): all_of(path) if path.is_file() else path.lstat().st_mtime_ns for path in self.grants.top.glob("upper*/**/*")
-                if not path.is_symlink()}
+                if not path.is_symlink() and "/upper_var_log" not in str(path)}
 
     def at(self, script: dict) -> Path:
         return self.grants.at(script["dest"].lstrip("/"))
