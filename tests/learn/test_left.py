@@ -43,14 +43,14 @@ def left(tracefs: Path, pid: int) -> list[str]:
 
 
 def gone(tracefs: Path, pid: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while left(tracefs, pid):
         assert time.monotonic() < end, left(tracefs, pid)
         time.sleep(0.05)
 
 
 def wait_for(condition) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
