@@ -81,6 +81,16 @@ def in_prefix(text: str, world) -> str:
     return text.replace("/usr/local/bin/capwrap", str(world.wrapper)).replace("/usr/local", str(world.top / "local"))
 
 
+def test_where_something_new_goes(refusals):
+    """What CONTRIBUTING names is there; each rule has its tests by its name."""
+    text = (SOURCE / "CONTRIBUTING.md").read_text().split("### Where something new goes\n")[1].split("\n## ")[0]
+    assert text.count("\n| ") == 11
+    for path in re.findall(r"`([a-z][^` ]+/[^` ]+)`", text):
+        rules = {row["rule"] for row in refusals.values()} if path == "tests/rules/test_RULE.py" else ["path"]
+        for name in rules:
+            assert (SOURCE / path.replace("RULE", name).replace("CLASS", "files")).exists(), (path, name)
+
+
 def test_readme_first_screen(world, learn):
     """Its three commands, in their order, for a script that reads what is not its caller's."""
     secret = world.top / "secret"
