@@ -273,3 +273,13 @@ def test_debug_symbols(copy, packages):
     install(copy, packages, "capwrap", "capwrap-dbgsym")
     done = copy.run("gdb", "-batch", "-nx", "-ex", "info line main", WRAPPER)
     assert re.search(r'Line \d+ of ".*main\.c"', done.text), done
+
+
+def test_autopkgtest(copy, packages):
+    """debian/tests runs here what it runs anywhere, of what is installed: that is, these of its tests."""
+    install(copy, packages)
+    tests = "tests/rules/test_grant.py tests/rules/test_environment.py tests/grant/test_turn.py tests/learn/test_proven.py::test_paste"
+    done = copy.run("env", "-C", SOURCE, "AUTOPKGTEST_TMP=/tmp", f"TESTS={tests}", "debian/tests/end-to-end", code=None)
+    assert done.code == 0, done.text
+    assert int(re.search(r"(\d+) passed", done.text)[1]) > 200
+    assert not copy.at("tmp/helpers/src/capwrap/capwrap").exists()  # it has no other to test
