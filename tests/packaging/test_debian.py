@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from kit import SOURCE, USER, bit, four, grant
 
+GIT = ["git", "-c", "safe.directory=*"]
+COMMIT = subprocess.run([*GIT, "-C", SOURCE, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
 ALL = "=p"
 WRAPPER = "/usr/bin/capwrap"
 
@@ -19,7 +21,8 @@ WRAPPER = "/usr/bin/capwrap"
 def build(place: Path, version: str = "", umask: int = 0o022, zone: str = "UTC", profile: str = "nocheck") -> Path:
     """Builds what is committed, and where there is a version, as that one, without a network; returns where the packages are."""
     top = place / "capwrap"
-    subprocess.run(["git", "-c", "safe.directory=*", "clone", "-q", SOURCE, top], check=True)
+    subprocess.run([*GIT, "clone", "-q", SOURCE, top], check=True)
+    subprocess.run([*GIT, "-C", top, "checkout", "-q", COMMIT], check=True)
     shutil.rmtree(top / ".git")
     if version:
         for name, pattern in (("debian/changelog", r"(?<=^capwrap \()[^)]+"), ("meson.build", r"(?<=version: ')[^']+(?=',\n  license)")):
