@@ -282,6 +282,7 @@ def test_autopkgtest(copy, packages):
     """debian/tests runs here what it runs anywhere, of what is installed: that is, these of its tests."""
     install(copy, packages)
     tests = "tests/rules/test_grant.py tests/rules/test_environment.py tests/grant/test_turn.py tests/learn/test_proven.py::test_paste"
+    copy.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/opt")  # no layer can lie on a layer
     done = copy.run("env", "-C", SOURCE, "AUTOPKGTEST_TMP=/tmp", f"TESTS={tests}", "debian/tests/end-to-end", code=None)
     assert done.code == 0, done.text
     assert int(re.search(r"(\d+) passed", done.text)[1]) > 200
