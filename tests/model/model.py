@@ -143,10 +143,10 @@ def check_ceiling(setup: Setup, wrapper: Process, grant: int) -> None:
         raise Refused("CEILING_REGISTERED", missing)
     if setup.nosuid:
         raise Refused("CEILING_NOSUID", missing)
-    held = setup.ceiling.permitted if setup.ceiling else 0
+    held = setup.ceiling.permitted if setup.ceiling and not setup.ceiling.rootid else 0
     if missing & ~held:
         raise Refused("CEILING_NARROW", missing & ~held) if held else Refused("CEILING_WRAPPER")
-    raise Refused("CEILING_WITHHELD", missing)
+    raise AssertionError(setup)
 
 
 def take(setup: Setup, wrapper: Process, grant: int) -> Process:
