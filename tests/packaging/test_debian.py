@@ -279,7 +279,10 @@ def test_debug_symbols(copy, packages):
 
 
 def test_autopkgtest(copy, packages):
-    """debian/tests runs here what it runs anywhere, of what is installed: that is, these of its tests."""
+    """debian/tests runs here what it runs anywhere, of what is installed: that is, these of its tests. It asks for what they need."""
+    control = (SOURCE / "debian/tests/control").read_text()
+    for line in (SOURCE / "tests/packages").read_text().splitlines():
+        assert line.startswith("#") or set(line.split()) <= set(re.split(r"[\s,]+", control))
     install(copy, packages)
     tests = "tests/rules/test_grant.py tests/rules/test_environment.py tests/grant/test_turn.py tests/learn/test_proven.py::test_paste"
     copy.run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/opt")  # no layer can lie on a layer
