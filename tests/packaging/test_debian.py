@@ -111,7 +111,8 @@ def test_builds_alike(packages, tmp_path):
 
 def test_lintian(packages):
     """Nothing, at any level that Debian asks for, but what is overridden with its reason."""
-    done = subprocess.run(["lintian", "--allow-root", "--pedantic", "--fail-on", "error,warning,info,pedantic", *packages.glob("*.changes")],
+    done = subprocess.run(["lintian", "--allow-root", "--pedantic", "--fail-on", "error,warning,info,pedantic",
+                           *packages.glob("*.changes")],
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done
 
