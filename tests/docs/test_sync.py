@@ -469,4 +469,4 @@ def test_nothing_else_is_looked_up(hosts, end):
     for trace in traces:
         calls = trace.read_text().partition(' chroot("/home")')[2].splitlines()
         places = {path for call in calls for path in re.findall(r'^\d+ +\w+\((?:\w+, )?"(/[^"]*)"', call)}
-        assert len(calls) > 20 and all(re.fullmatch("/|/proc/self/fd/[0-9]+", place) for place in places), places
+        assert len(calls) > 5 and all(re.fullmatch("/|/proc/self/fd/[0-9]+", place) for place in places), places
