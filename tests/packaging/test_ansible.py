@@ -95,10 +95,11 @@ class Fleet:
         return told
 
     def state(self) -> dict:
-        """All that was made or changed in the machine, but for when it was read, and for logs: apt keeps one of what it would do."""
+        """All that was made or changed in the machine, but for when it was read, and for what --check of packages leaves: apt has a log
+        of what it would do, rpm the journal of its database."""
         assert not list(Path("/var/tmp").glob("capwrap-edit-*/new")), "what was refused is left there"
         return {str(path): all_of(path) if path.is_file() else path.lstat().st_mtime_ns for path in self.grants.top.glob("upper*/**/*")
-                if not path.is_symlink() and "/upper_var_log" not in str(path)}
+                if not path.is_symlink() and not re.search("/upper_var_(log|lib/rpm)", str(path))}
 
     def at(self, script: dict) -> Path:
         return self.grants.at(script["dest"].lstrip("/"))
@@ -319,7 +320,7 @@ def test_what_cannot_be_checked_fails_the_play(fleet):
 def test_other_lists_are_none_of_the_play(fleet):
     """What is wrong with a script of another list is told, and fails nothing."""
     fleet.grants.list("x.conf", "cap_kill /usr/local/bin/none\n")
-    assert "/usr/local/bin/none: no such file" in fleet.work(SCAN, changed=True)["warnings"][0]
+    assert "/usr/local/bin/none: no such file" in str(fleet.work(SCAN, changed=True)["warnings"])
     fleet.work(SCAN, changed=False)
 
 

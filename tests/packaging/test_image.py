@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import re
 import shutil
 import struct
@@ -60,9 +61,10 @@ def top():
 
 
 def debootstrap(command: str) -> str:
-    """The same from the mirror that this machine has, and with what it has fetched."""
+    """The same from the mirror that this machine has, with what it has fetched, and for its own release: what is built here runs there."""
     mirror = done("apt-get", "indextargets", "--format", "$(REPO_URI)", "Identifier: Packages", "Component: main").split()[0]
-    return f"{command.replace('debootstrap ', 'debootstrap --cache-dir=/var/cache/apt/archives ', 1)} {mirror}"
+    command = command.replace("debootstrap ", "debootstrap --cache-dir=/var/cache/apt/archives ", 1)
+    return f"{command.replace('bookworm', platform.freedesktop_os_release()['VERSION_CODENAME'])} {mirror}"
 
 
 @pytest.fixture(scope="module")
