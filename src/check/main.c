@@ -14,6 +14,7 @@
 
 #include "find.h"
 #include "foretell.h"
+#include "json.h"
 #include "show.h"
 
 enum { ALL_RUN, SOME_REFUSED, TROUBLE };
@@ -58,7 +59,7 @@ static void tell(struct check *check, const struct report *report, bool brief, e
 	*(kind == KIND_STALE ? &check->stale : report->verdict->runs && !(report->others && !report->others->runs) ? &check->runs : &check->refused) += 1;
 	if (check->json) {
 		printf("%s\n", told ? "," : "[");
-		show_json(report);
+		json_report(report);
 		return;
 	}
 	if (told && !brief)

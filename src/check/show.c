@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fix.h"
+#include "utf8.h"
+
 static const char *const meanings[] = {
 #define MEANING(capability, text) [capability] = (text),
 #include "meanings.h"
@@ -43,38 +46,13 @@ static const char *paint(const char *code)
 	return terminal.colour ? code : "";
 }
 
-/* The bytes of the character at the beginning of a text in UTF-8, as RFC 3629 has it, and which it is; 0 where there is none. */
-static unsigned utf8(const char *string, unsigned *point)
-{
-	const unsigned char *text = (const unsigned char *)string;
-	unsigned count = *text < 0x80 ? 1 : *text < 0xc2 ? 0 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : *text < 0xf5 ? 4 : 0;
-
-	*point = *text & (count == 1 ? 0x7fU : 0xffU >> (count + 1));
-	for (unsigned i = 1; i < count; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		*point = *point << 6 | (text[i] & 0x3fU);
-	}
-	if ((count == 3 && *point < 0x800) || (*point >= 0xd800 && *point <= 0xdfff) || (count == 4 && *point < 0x10000) ||
-		*point > 0x10ffff)
-		return 0;
-	return count;
-}
-
-/* What a terminal takes for an order: C1, and those that turn the direction of what follows. */
-static bool is_control(unsigned point)
-{
-	return (point >= 0x80 && point <= 0x9f) || point == 0x61c || point == 0x200e || point == 0x200f ||
-		(point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
-
 /* A name as a terminal shows it. */
 static void add_foreign(struct text *text, const char *foreign)
 {
 	while (*foreign) {
-		unsigned point, count = utf8(foreign, &point);
+		unsigned point, count =  utf8_next(foreign, &point);
 
-		if (terminal.utf8 && count > 1 && !is_control(point)) {
+		if (terminal.utf8 && count > 1 && !utf8_is_control(point)) {
 			for (; count; count--)
 				text_add(text, (const char[]){*foreign++, 0});
 		} else {
@@ -211,16 +189,11 @@ static void put_tree(const char *path, const char *marked)
 	}
 }
 
-static enum rule rule_of(const struct refusal *fault)
-{
-	return refusal_texts[fault->reason].rule;
-}
-
 /* The path that the tree shows: the script's, or where the interpreter's is at fault that. */
 static void put_path(const struct report *report, const struct verdict *verdict)
 {
 	const struct refusal *fault = verdict->runs ? NULL : &verdict->faults[0];
-	enum rule rule = fault ? rule_of(fault) : RULES;
+	enum rule rule = fault ? refusal_rule(fault) : RULES;
 	char real[PATH_MAX], *script;
 
 	if (rule == RULE_INTERPRETER || rule == RULE_CONTAIN) {
@@ -244,146 +217,6 @@ void show_warnings(const struct report *report)
 		printf("  %swarning%s     ", paint(YELLOW), paint(PLAIN));
 		put_prose(warning->code, warning->text.bytes, warning->text.length);
 	}
-}
-
-static const char *wrapper_of(const struct report *report)
-{
-	return report->named ? report->verdict->decision.line.wrapper : BINDIR "/capwrap";
-}
-
-/* What it has, also where that is refused. */
-static uint64_t grant_of_script(const struct report *report)
-{
-	const struct verdict *verdict = report->verdict;
-	uint64_t grant = verdict->granted ? verdict->decision.grant : 0;
-
-	for (size_t i = 0; i < verdict->count; i++)
-		if (rule_of(&verdict->faults[i]) == RULE_GRANT)
-			grant |= verdict->faults[i].capabilities;
-	return grant;
-}
-
-#define TURN "capwrap-grant cap_NAME %p"
-
-/* What may be no script for capwrap at all is not to be changed. What may become one is turned over. */
-static const char *words_of(const struct report *report, const struct refusal *fault)
-{
-	if (GRANTS && fault->reason == LINE_WRAPPER && !report->named)
-		return TURN;
-	return fault->reason == EXECUTE_DENIED && !report->named ? "let those who are to run it execute it"
-								  : refusal_texts[fault->reason].fix;
-}
-
-/* What mends one fault alone, as the wrapper says it, which ends at the first and knows the real path only behind the walk. */
-static void fix_of_wrapper(struct text *fix, const struct report *report, const struct verdict *verdict)
-{
-	const struct refusal *fault = &verdict->faults[0];
-	bool walked = rule_of(fault) > RULE_PATH && fault->reason != FILE_NOSUID;
-
-	fix->length = 0;
-	refusal_fix(fix, words_of(report, fault), fault, walked ? report_real(report, verdict) : report->path, wrapper_of(report));
-}
-
-/* The words of a fix with the grant where it is known: %g for cap_NAME. */
-static void words_grant(char words[FIX_SIZE], uint64_t grant)
-{
-	static const char name[] = "cap_NAME";
-	char *at;
-
-	while (grant && (at = strstr(words, name))) {
-		memcpy(at, "%g", 2);
-		memmove(at + 2, at + strlen(name), strlen(at + strlen(name)) + 1);
-	}
-}
-
-/* To keep a grant is better than to give it once. */
-static void words_keep(char words[FIX_SIZE])
-{
-	static const char *const names[] = {"cap_NAME", "%g"};
-
-	for (size_t i = 0; GRANTS && i < sizeof names / sizeof *names; i++) {
-		char once[32], kept[FIX_SIZE], *at;
-
-		snprintf(once, sizeof once, "setcap %s=ip ", names[i]);
-		at = strstr(words, once);
-		if (!at)
-			continue;
-		snprintf(kept, sizeof kept, "capwrap-grant %s %s", names[i], at + strlen(once));
-		snprintf(at, FIX_SIZE - (size_t)(at - words), "%s", kept);
-	}
-}
-
-/* Cuts off the command that grants the script again. False where there is none. */
-static bool words_cut(char words[FIX_SIZE])
-{
-	static const char *const grants[] = {(" && " REGRANT), REGRANT, "setcap %g=ip %p", TURN};
-
-	for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
-		char *at = strstr(words, grants[i]);
-
-		if (at) {
-			*at = 0;
-			return true;
-		}
-	}
-	return false;
-}
-
-struct fixes {
-	void (*put)(const struct text *fix, void *data);
-	void *data;
-	const char *wrapper, *script;
-	uint64_t grant;
-};
-
-static void fix_put(const struct fixes *fixes, const char *table, const struct refusal *fault)
-{
-	struct refusal about = *fault;
-	struct text fix = {.length = 0};
-	char words[FIX_SIZE];
-
-	about.capabilities |= fixes->grant;
-	snprintf(words, sizeof words, "%s", table);
-	words_keep(words);
-	words_grant(words, about.capabilities);
-	refusal_fix(&fix, words, &about, fixes->script, fixes->wrapper);
-	fixes->put(&fix, fixes->data);
-}
-
-/* What mends all, in the order in which to paste: a script that has to be moved is mended where it will be, and is granted
- * at the end, since each change takes the grant away. */
-static void fixes_each(const struct report *report, const struct verdict *verdict,
-	void (*put)(const struct text *fix, void *data), void *data)
-{
-	const char *real = report_real(report, verdict), *slash = strrchr(real, '/');
-	struct fixes fixes = {put, data, wrapper_of(report), real, grant_of_script(report)};
-	const struct refusal grants = {.object = ""};
-	bool moves = false, regrants = false;
-	char script[PATH_MAX];
-
-	/* In a user namespace that has no id for root, all else comes from that. */
-	if (verdict->count == 1 || verdict->faults[0].reason == PATH_ROOT) {
-		fix_put(&fixes, words_of(report, &verdict->faults[0]), &verdict->faults[0]);
-		return;
-	}
-	for (size_t i = 0; i < verdict->count; i++)
-		moves |= !strcmp(refusal_texts[verdict->faults[i].reason].fix, MOVE);
-	if (moves && slash) {
-		fix_put(&fixes, "install -b %p " REFUGE, &grants);
-		snprintf(script, sizeof script, REFUGE "%s", slash);
-		fixes.script = script;
-	}
-	for (size_t i = 0; i < verdict->count; i++) {
-		const struct refusal *fault = &verdict->faults[i];
-		char words[FIX_SIZE];
-
-		snprintf(words, sizeof words, "%s", words_of(report, fault));
-		regrants |= words_cut(words);
-		if (*words && strcmp(words, MOVE) != 0 && !(moves && rule_of(fault) <= RULE_EXECUTE))
-			fix_put(&fixes, words, fault);
-	}
-	if (moves || regrants)
-		fix_put(&fixes, REGRANT, &grants);
 }
 
 static void put_fix(const struct text *fix, void *data)
@@ -416,7 +249,7 @@ static void put_rules(const struct verdict *verdict)
 	size_t count = 0, put = 0;
 
 	for (size_t i = 0; i < verdict->count; i++)
-		count += !seen[rule_of(&verdict->faults[i])], seen[rule_of(&verdict->faults[i])] = true;
+		count += !seen[refusal_rule(&verdict->faults[i])], seen[refusal_rule(&verdict->faults[i])] = true;
 	printf(", by the rule%s ", count == 1 ? "" : "s");
 	for (enum rule rule = RULE_CALL; rule < RULES; rule++)
 		if (seen[rule])
@@ -535,7 +368,7 @@ void show_brief(const struct report *report, enum kind kind)
 	const char *word = stale ? "stale" : kind == KIND_LOST ? "lost" : verdict->runs ? "runs" : "refused";
 	struct text caps = {.length = 0};
 
-	text_add_capabilities(&caps, grant_of_script(report));
+	text_add_capabilities(&caps, report_grant(report));
 	printf("%s%-8s%s ", paint(stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(PLAIN));
 	show_name(report->path);
 	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
@@ -549,188 +382,4 @@ void show_brief(const struct report *report, enum kind kind)
 		put_faults(report, verdict);
 	}
 	show_warnings(report);
-}
-
-void show_string(const char *string)
-{
-	putchar('"');
-	while (*string) {
-		unsigned point, count = utf8(string, &point);
-
-		if (!count)
-			printf("\\udc%02x", (unsigned char)*string++);
-		else if (is_control(point) || point < ' ' || point == 0x7f)
-			printf("\\u%04x", point), string += count;
-		else if (point == '"' || point == '\\')
-			printf("\\%c", *string++);
-		else
-			for (; count; count--)
-				putchar(*string++);
-	}
-	putchar('"');
-}
-
-static void put_key(const char *key)
-{
-	printf(",\n    \"%s\": ", key);
-}
-
-void show_member(const char *key, const char *value)
-{
-	put_key(key);
-	if (value)
-		show_string(value);
-	else
-		printf("null");
-}
-
-static void put_text(const char *key, struct text *text)
-{
-	text->bytes[text->length] = 0;
-	show_member(key, text->bytes);
-}
-
-void show_capabilities(uint64_t capabilities)
-{
-	const char *comma = "";
-
-	put_key("capabilities");
-	putchar('[');
-	for (cap_value_t cap = 0; cap < 64; cap++) {
-		struct text name = {.length = 0};
-
-		if (!(capabilities >> cap & 1))
-			continue;
-		text_add_capabilities(&name, UINT64_C(1) << cap);
-		printf("%s\"%.*s\"", comma, (int)name.length, name.bytes);
-		comma = ", ";
-	}
-	putchar(']');
-}
-
-static void put_json_account(const struct decision *decision)
-{
-	const struct account *account = &decision->account;
-
-	put_key("account");
-	if (!decision->line.user) {
-		printf("null");
-		return;
-	}
-	printf("{\"name\": ");
-	if (*account->name)
-		show_string(account->name);
-	else
-		printf("null");
-	printf(", \"uid\": %u, \"gid\": %u, \"groups\": [", (unsigned)account->uid, (unsigned)account->gid);
-	for (size_t i = 0; i < account->count; i++)
-		printf("%s%u", i ? ", " : "", (unsigned)account->groups[i]);
-	printf("]}");
-}
-
-static void put_list(const char *key, const char *const *list, bool names)
-{
-	const char *comma = "";
-
-	put_key(key);
-	putchar('[');
-	for (; list && *list; list++, comma = ", ") {
-		char name[LINE_SIZE + 1];
-
-		printf("%s", comma);
-		snprintf(name, sizeof name, "%.*s", (int)strcspn(*list, "="), *list);
-		show_string(names ? name : *list);
-	}
-	putchar(']');
-}
-
-static void put_json_fix(const struct text *fix, void *data)
-{
-	const char **comma = data;
-	struct text text = *fix;
-
-	text.bytes[text.length] = 0;
-	printf("%s", *comma);
-	show_string(text.bytes);
-	*comma = ", ";
-}
-
-/* What the wrapper would say, all that is wrong, and what to paste. */
-static void put_verdict(const struct report *report, const struct verdict *verdict)
-{
-	struct text reason = {.length = 0}, fix = {.length = 0};
-	const char *comma = "";
-
-	show_member("verdict", verdict->runs ? "runs" : "refused");
-	if (verdict->runs) {
-		show_member("rule", NULL);
-		show_member("reason", NULL);
-		show_member("fix", NULL);
-	} else {
-		refusal_reason(&reason, &verdict->faults[0], text_add_escaped);
-		fix_of_wrapper(&fix, report, verdict);
-		show_member("rule", rule_names[rule_of(&verdict->faults[0])]);
-		put_text("reason", &reason);
-		put_text("fix", &fix);
-	}
-	put_key("faults");
-	putchar('[');
-	for (size_t i = 0; i < verdict->count; i++) {
-		reason.length = 0;
-		refusal_reason(&reason, &verdict->faults[i], text_add_escaped);
-		reason.bytes[reason.length] = 0;
-		printf("%s{\"rule\": \"%s\", \"reason\": ", i ? ", " : "", rule_names[rule_of(&verdict->faults[i])]);
-		show_string(reason.bytes);
-		putchar('}');
-	}
-	putchar(']');
-	put_key("fixes");
-	putchar('[');
-	if (!verdict->runs)
-		fixes_each(report, verdict, put_json_fix, &comma);
-	putchar(']');
-}
-
-void show_json(const struct report *report)
-{
-	const struct decision *decision = &report->verdict->decision;
-	bool runs = report->verdict->runs;
-
-	printf("  {\n    \"path\": ");
-	show_string(report->path);
-	put_verdict(report, report->verdict);
-	put_key("others");
-	if (report->others) {
-		printf("{\n    \"path\": ");
-		show_string(report->path);
-		put_verdict(report, report->others);
-		printf("}");
-	} else {
-		printf("null");
-	}
-	show_capabilities(grant_of_script(report));
-	show_member("door", report->verdict->registered ? "binfmt_misc" : "#!");
-	show_member("starts", !runs ? NULL : report->effective ? "effective" : "permitted");
-	show_member("interpreter", runs ? decision->interpreter.found : NULL);
-	put_list("command", (const char *const *)report->command, false);
-	put_list("environment", runs ? decision->environment : NULL, true);
-	if (runs)
-		put_json_account(decision);
-	else
-		show_member("account", NULL);
-	show_member("directory", runs ? decision->line.directory : NULL);
-	show_member("may_run", *report->may_run ? report->may_run : NULL);
-	put_key("warnings");
-	putchar('[');
-	for (size_t i = 0; i < report->warnings.count; i++) {
-		struct text text = report->warnings.list[i].text;
-
-		text.bytes[text.length] = 0;
-		printf("%s{\"code\": ", i ? ", " : "");
-		show_string(report->warnings.list[i].code);
-		printf(", \"text\": ");
-		show_string(text.bytes);
-		putchar('}');
-	}
-	printf("]\n  }");
 }

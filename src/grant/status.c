@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "show.h"
 
 static const struct {
@@ -108,12 +109,12 @@ static void put_json(const struct entry *entry, bool listed, enum state state, s
 	snprintf(place, sizeof place, "%s:%u", entry->file, entry->number);
 	reason->bytes[reason->length] = fix->bytes[fix->length] = 0;
 	printf("  {\n    \"path\": ");
-	show_string(entry->path);
-	show_capabilities(entry->capabilities);
-	show_member("state", states[state].word);
-	show_member("reason", reason->length ? reason->bytes : NULL);
-	show_member("fix", fix->length ? fix->bytes : NULL);
-	show_member("list", listed ? place : NULL);
+	json_string(entry->path);
+	json_capabilities(entry->capabilities);
+	json_member("state", states[state].word);
+	json_member("reason", reason->length ? reason->bytes : NULL);
+	json_member("fix", fix->length ? fix->bytes : NULL);
+	json_member("list", listed ? place : NULL);
 	printf("\n  }");
 }
 
