@@ -7,8 +7,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from kit import (ACCOUNT, BUILD, OTHER, PREFIX, REPORT, USER, Accounts, Attacker, Grants, Learner, Machine, Result, Seen, World,
-                 remove_tree)
+from kit import (ACCOUNT, BUILD, OTHER, PREFIX, REPORT, THOROUGH, USER, Accounts, Attacker, Grants, Learner, Machine, Result, Seen,
+                 World, remove_tree)
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """What is marked as thorough is left out, and counted, unless THOROUGH=1."""
+    left_out = [] if THOROUGH else [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ LEARN = f"{PLACE}/sbin/capwrap-learn"
 WRAPPER, CHECKER, GRANTER = (
     (Path(PREFIX, "bin/capwrap"), Path(PREFIX, "bin/capwrap-check"), Path(PREFIX, "sbin/capwrap-grant")) if PREFIX else
     (BUILD / "src/capwrap/capwrap", BUILD / "src/check/capwrap-check", BUILD / "src/grant/capwrap-grant"))
-THOROUGH = os.environ.get("THOROUGH") == "1"  # more of what is tried at random, or in every combination
+THOROUGH = os.environ.get("THOROUGH") == "1"  # what takes long, too, and more of what is tried at random or in every combination
 LIBCAP = ctypes.CDLL("libcap.so.2", use_errno=True)
 LIBCAP.cap_from_text.restype = ctypes.c_void_p
 SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
@@ -79,6 +79,11 @@ def linux(*version: int) -> bool:
 def execve_check() -> bool:
     """Has this kernel AT_EXECVE_CHECK?"""
     return linux(6, 14)
+
+
+def often(times: int) -> int:
+    """How many times something is tried that may go wrong at any moment."""
+    return times if THOROUGH else times // 4
 
 
 # ---- Capability sets

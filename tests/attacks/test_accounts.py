@@ -174,8 +174,8 @@ def test_account_keys(world, accounts):
 @pytest.mark.parametrize("timer", ["ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF"])
 def test_account_timer(world, accounts, timer):
     """A timer outlives execve, and would send the script a signal when the caller likes."""
-    body = "import os\nwhile os.times().user < 1.5: pass\nprint('genuine')\n"
-    set_timer = f"import os, signal, sys; signal.setitimer(signal.{timer}, 0.7); os.execv(sys.argv[1], sys.argv[1:])"
+    body = "import os\nwhile os.times().user < 0.8: pass\nprint('genuine')\n"
+    set_timer = f"import os, signal, sys; signal.setitimer(signal.{timer}, 0.3); os.execv(sys.argv[1], sys.argv[1:])"
     plain, own = (world.script(name, line, body) for name, line in (("plain", "python3"), ("own", "--user acct python3")))
     assert accounts.run("/usr/bin/python3", "-c", set_timer, plain).text == ""
     assert accounts.run("/usr/bin/python3", "-c", set_timer, own).text == "genuine\n"

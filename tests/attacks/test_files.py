@@ -4,7 +4,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from kit import FLIP, GENUINE, GRANT, TELL, THOROUGH, Result, bit, four, genuine, grant, held, holding, sysctl
+from kit import FLIP, GENUINE, GRANT, TELL, Result, bit, four, genuine, grant, held, holding, often, sysctl
 
 # Stops what it runs at a moment of chance, turns a link elsewhere, and lets it go on.
 STOP = r"""
@@ -62,7 +62,7 @@ os.execv(wrapper, [wrapper, "python3", f"/proc/self/fd/{reader}"])
 
 IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 HOLE = "import os, sys\nos.execv(sys.argv[1], sys.argv[1:])\n"  # a flaw of a script that root got rid of
-RUNS = 500 if THOROUGH else 150
+RUNS = often(500)
 
 
 def outcomes(results) -> Counter:

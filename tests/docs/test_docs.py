@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import BUILD, SOURCE, THOROUGH, USER, WRAPPER, bit, rendered, section
+from kit import BUILD, SOURCE, USER, WRAPPER, bit, rendered, section
 
 PAGES = sorted((SOURCE / "man").glob("*.[1-8]"))
 
@@ -234,7 +234,7 @@ def test_manual_check_examples(grants):
     assert console(grants, blocks) == "".join(blocks)
 
 
-@pytest.mark.skipif(not THOROUGH, reason="it takes long; CI has THOROUGH=1")
+@pytest.mark.thorough
 def test_readme_benchmark():
     """The command that measures what a start costs; here in fewer rounds, and whatever comes out."""
     (command,) = re.findall(r"meson test --benchmark -v -C build$", (SOURCE / "README.md").read_text(), re.M)

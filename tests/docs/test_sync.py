@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from kit import CHECK, OTHER, THOROUGH, USER, Machine, Result, World, acl, bit, remove_tree, sets_in
+from kit import CHECK, OTHER, USER, Machine, Result, World, acl, bit, remove_tree, sets_in
 
-in_ci = pytest.mark.skipif(not THOROUGH, reason="it takes long; CI has THOROUGH=1")
 ENDS = {"send": "cap_dac_read_search,cap_sys_chroot", "receive": "cap_chown,cap_dac_override,cap_fowner,cap_sys_chroot"}
 PORTS = {"desk": 2201, "road": 2202}
 ASKED = "rsync --server --daemon ."
@@ -224,7 +223,7 @@ def test_two_laptops(hosts):
     assert (hosts.desk.home / "bob/new").stat().st_uid == OTHER and not (hosts.desk.home / "bob/program").exists()
 
 
-@in_ci
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", ENDS)
 def test_no_less_will_do(hosts, end):
     """Without one of its capabilities, whichever, it is not done."""
@@ -249,7 +248,7 @@ def test_capwrap_check(hosts):
 # What a client says instead
 
 
-@in_ci
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", ENDS)
 def test_only_the_daemon(hosts, end):
     """Any other command than that of a client with two colons: a clear message, and nothing is run."""
@@ -286,7 +285,7 @@ OPTIONS = """
 """.split()
 
 
-@in_ci
+@pytest.mark.thorough
 def test_the_daemon_takes_no_other_option(hosts):
     desk = hosts.desk
     before = everything(desk)
@@ -303,7 +302,7 @@ def test_the_daemon_takes_no_other_option(hosts):
     assert everything(desk) == before
 
 
-@in_ci
+@pytest.mark.thorough
 def test_directions(hosts):
     """The reading end does not write, and the other way round; there is no other module and no list of them."""
     before = everything(hosts.desk)
@@ -319,6 +318,7 @@ def test_directions(hosts):
     assert everything(hosts.desk) == before
 
 
+@pytest.mark.thorough
 def test_no_path_leads_out(hosts):
     """Neither .. nor an absolute path nor a link that the client sent before: the kernel keeps it below /home."""
     outside = hosts.desk.top / "srv/outside"
@@ -337,7 +337,7 @@ def test_no_path_leads_out(hosts):
     assert tree(hosts.desk.top / "srv") == before and (outside / "secret").stat().st_mode & 0o777 == 0o600
 
 
-@in_ci
+@pytest.mark.thorough
 def test_what_root_elsewhere_sends(hosts):
     """Devices, set-user-ID programs and file capabilities: from a client who may have them, and says so."""
     hosts.road.root(f"""
@@ -381,7 +381,7 @@ def library(world: World, mark: str) -> Path:
     return target
 
 
-@in_ci
+@pytest.mark.thorough
 def test_settings_of_the_account(world):
     """An administrator who allows all that sshd can be told to, an account that owns its home, and a client with an environment."""
     hosts = Hosts(world, "AcceptEnv *\nPermitUserEnvironment yes\nPermitUserRC yes\n")
@@ -425,7 +425,7 @@ def test_settings_of_the_account(world):
         hosts.close()
 
 
-@in_ci
+@pytest.mark.thorough
 def test_no_code_of_the_tree(hosts):
     """Where the C library looks names up it loads what nsswitch.conf names, after /home became the root directory: who could have
     rsync do so had all its capabilities. So the options that look up names are refused."""
@@ -448,7 +448,7 @@ def test_no_code_of_the_tree(hosts):
     assert sets_in(won.read_text())["CapPrm"] == bit(ENDS["receive"])
 
 
-@in_ci
+@pytest.mark.thorough
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_else_is_looked_up(hosts, end):
     """By the kernel's account: as soon as /home is the root directory, no name of another place is looked up, whatever the checksum,

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from kit import INSTALLED, STATUS, THOROUGH, USER, bit, sets_in
 
-EVERY = 1 if THOROUGH else 15
+EVERY = 1 if THOROUGH else 30
 OLD = f"#!{INSTALLED} python3\n{STATUS}# old\n"
 NEW = OLD.replace("# old", "# new")
 EDITOR = "sed -i s/old/new/"

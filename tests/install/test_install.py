@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import AS_USER, SOURCE, STATUS, THOROUGH, USER, WRAPPER, bit, mount, sets_in
+from kit import AS_USER, SOURCE, STATUS, USER, WRAPPER, bit, mount, sets_in
 
 
 def getcap(path: Path) -> str:
@@ -136,8 +136,9 @@ def test_into_destdir_or_as_user(world):
         assert getcap(stage / "usr/bin/capwrap") == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("compiler", "libc"), [
-    ("gcc", "shared"), *([("gcc", "none"), ("gcc", "static"), ("clang", "none")] if THOROUGH else []),
+    ("gcc", "shared"), ("gcc", "none"), ("gcc", "static"), ("clang", "none"),
 ])
 def test_linking(world, compiler, libc):
     """As asked for, position-independent, and each of them works. Without a C library nobody would relocate it."""
@@ -154,6 +155,7 @@ def test_linking(world, compiler, libc):
     assert world.run(script).sets["CapEff"] == bit("cap_net_raw")
 
 
+@pytest.mark.thorough
 def test_secure_path_and_no_ceiling(world):
     """Where interpreters are looked up, and PATH of the script. A wrapper without a ceiling."""
     tools = world.folder("tools")
@@ -190,7 +192,8 @@ def entries():
         subprocess.run(["umount", ENTRIES], check=True)
 
 
-@pytest.mark.parametrize("door", ["", "--kernel"] if THOROUGH else ["--kernel"])  # README's first command is the other
+@pytest.mark.thorough
+@pytest.mark.parametrize("door", ["", "--kernel"])
 def test_quickstart(world, entries, door):
     """Twice from a clean checkout; then what it names to remove it all leaves nothing."""
     checkout = world.top / "checkout"

@@ -77,6 +77,7 @@ def test_chown(world, learn, secret):
     assert learn.needs("--reset", f"chown 0 {secret}", shell(world, f"chown {OTHER} {secret}\n")) == "cap_chown"
 
 
+@pytest.mark.thorough
 def test_chown_of_a_set_user_id_file(world, learn, secret):
     """The bit goes with the owner, and that is a change of mode."""
     script = shell(world, f"chown {OTHER} {secret}\n")
@@ -84,11 +85,13 @@ def test_chown_of_a_set_user_id_file(world, learn, secret):
     assert secret.stat().st_mode & 0o7777 == 0o4755
 
 
+@pytest.mark.thorough
 def test_chown_of_a_closed_tree(world, learn, theirs):
     script = shell(world, f"chown -R {USER} {theirs}\n")
     assert learn.needs("--reset", f"chown -R {OTHER} {theirs}", script) == "cap_chown,cap_dac_read_search"
 
 
+@pytest.mark.thorough
 def test_backup(world, learn, theirs):
     need("rsync")
     to = world.folder("to", uid=USER)
@@ -131,6 +134,7 @@ def test_tcpdump(world, learn):
     assert learn.needs(shell(world, f"{sends}tcpdump -i lo -c 1 -w -\n", "#!/bin/bash\n")) == "cap_net_raw"
 
 
+@pytest.mark.thorough
 def test_ip_link(world, learn):
     need("ip")
     assert learn.needs("ip", "link", "set", "lo", "mtu", 1500, before=["unshare", "--net"]) == "cap_net_admin"
@@ -147,10 +151,12 @@ def test_kill(world, learn):
             process.kill()
 
 
+@pytest.mark.thorough
 def test_nice(world, learn):
     assert learn.needs(python(world, "import os\nos.setpriority(os.PRIO_PROCESS, 0, -5)\n")) == "cap_sys_nice"
 
 
+@pytest.mark.thorough
 def test_clock(world, learn):
     """To what it is."""
     assert learn.needs(python(world, "import time\ntime.clock_settime(0, time.clock_gettime(0))\n")) == "cap_sys_time"
@@ -192,6 +198,7 @@ def test_too_much(world, learn):
     assert learn.needs(python(world, body)) == "cap_net_raw"
 
 
+@pytest.mark.thorough
 def test_up_only(world, learn, secret):
     """It never has more than what it was denied."""
     log = world.folder("log", 0o777)
@@ -208,6 +215,7 @@ def test_up_only(world, learn, secret):
         assert not int(file.read_text().split()[1], 16) & ~most
 
 
+@pytest.mark.thorough
 def test_unsteady(world, learn):
     log = world.folder("log", 0o777)
     body = f"import os\nn = len(os.listdir('{log}'))\nopen(f'{log}/{{n}}', 'w')\nraise SystemExit(n % 2 == 0)\n"
@@ -227,6 +235,7 @@ def test_shell_that_goes_on(world, learn, secret):
     assert judged == "cap_chown"
 
 
+@pytest.mark.thorough
 def test_with_an_argument_only(world, learn):
     body = "import socket, sys\nif '--raw' in sys.argv:\n    socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)\n"
     script = python(world, body)
@@ -242,6 +251,7 @@ def test_ok_reads_the_output(world, learn, secret):
     assert learn.needs("--ok", "grep -q root", script) == "cap_dac_read_search"
 
 
+@pytest.mark.thorough
 def test_a_server(world, learn):
     """It runs on: --ok judges while it does."""
     body = f"import socket, time\ns = socket.socket()\ns.bind(('{ADDRESS}', 81))\ns.listen()\ntime.sleep(600)\n"
@@ -250,6 +260,7 @@ def test_a_server(world, learn):
     assert learn.needs("-t", 1, "--ok", tries, script) == "cap_net_bind_service"
 
 
+@pytest.mark.thorough
 def test_time(world, learn):
     """Whatever runs on has not worked."""
     found = learn("-t", 0.2, "sleep", 600, code=1)
@@ -276,12 +287,14 @@ def test_environment(world, learn):
     assert len(list(log.iterdir())) >= 2
 
 
+@pytest.mark.thorough
 def test_groups(world, learn):
     """The user's own, as after a login."""
     found = learn("-u", "daemon", "--ok", "[ \"$(cat)\" = \"$(id -G daemon)\" ]", "id", "-G")
     assert found["verdict"] == "nothing"
 
 
+@pytest.mark.thorough
 def test_turned_already(world, learn, secret):
     """Options of the line count; with an account of its own as well."""
     body = f"import os\nassert os.getuid() == {OTHER} and os.environ['WORD'] == 'right'\nopen('{secret}')\n"
@@ -301,6 +314,7 @@ def test_paste(world, learn, secret):
     assert result.code == 0 and four(sets_in(result.text)) == grant(bit("cap_dac_read_search"))
 
 
+@pytest.mark.thorough
 def test_paste_of_a_command(world, learn, secret):
     found = learn("cat", secret)
     done = learn.grants.run("sh", "-ec", "\n".join(found["paste"]))
@@ -321,6 +335,7 @@ def test_somewhere_untrusted(world, learn, secret):
     assert learn.grants.run("sh", "-ec", "\n".join(found["paste"][:1])).code == 0
 
 
+@pytest.mark.thorough
 def test_unproven(world, learn, secret):
     """An interpreter that is not in the table is its author's word."""
     found = learn(world.script("script", "#!/usr/bin/cat\n", "", caps=None), secret)
@@ -328,6 +343,7 @@ def test_unproven(world, learn, secret):
     assert "--unproven" in found["paste"][-1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("first", "body", "line"), [
     ("#!/bin/bash\n", "# a comment\nfor i in 1; do\n    cat SECRET\ndone\n", 4),
     ("#!/usr/bin/python3\n", '"""A docstring."""\nfrom __future__ import annotations\n\nopen("SECRET")\n', 5),
@@ -398,6 +414,7 @@ def test_no_wrapper(world, learn):
     assert result.code == 1 and "has to be installed" in result.err
 
 
+@pytest.mark.thorough
 def test_ceiling(world, learn, secret):
     """What the wrapper does not hold it can't find."""
     world.setcap("cap_net_raw=p", learn.grants.wrapper)
@@ -405,6 +422,7 @@ def test_ceiling(world, learn, secret):
     assert learn.needs(python(world, "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_RAW, 1)\n")) == "cap_net_raw"
 
 
+@pytest.mark.thorough
 def test_second_door(world, learn, secret):
     """Registered with binfmt_misc, the wrapper holds nothing: then all can be granted."""
     door = Registered(world)

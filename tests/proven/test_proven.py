@@ -163,7 +163,7 @@ def options(row: Row) -> list[str]:
 
 SLOW = ("java", "Rscript")  # take seconds to start
 CASES = [(key, option) for key, row in TABLE.items()
-         for option in ["", *(options(row) if THOROUGH else options(row)[-1:] if key in SLOW else options(row)[::3])]]
+         for option in ["", *(options(row) if THOROUGH else options(row)[-1:] if key in SLOW else options(row)[::6])]]
 
 # ---- the caller
 
@@ -349,7 +349,7 @@ def test_a_home_that_is_kept(world, attacker, key):
     attacker.loses()
 
 
-@pytest.mark.parametrize("key", TABLE)
+@pytest.mark.parametrize("key", [pytest.param(key, marks=pytest.mark.thorough if key in SLOW else ()) for key in TABLE])
 def test_signals(world, attacker, key):
     """Each signal that the user can send: nothing is told, nothing is left, nothing listens."""
     row = TABLE[key]

@@ -16,8 +16,9 @@ LAST = int(open('/proc/sys/kernel/cap_last_cap').read())
 KNOWN = 2 ** (LAST + 1) - 1
 ASAN = 'libasan' in os.environ.get('LD_PRELOAD', '')
 
+THOROUGH = os.environ.get('THOROUGH') == '1'
 settings.register_profile(
-    'real', deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    'real', deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200 if THOROUGH else 40
 )
 settings.load_profile('real')
 

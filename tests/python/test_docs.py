@@ -86,6 +86,7 @@ def mypy(*what):
         cwd='/', capture_output=True, text=True)
 
 
+@pytest.mark.thorough
 def test_types():
     scripts = [path for path in (TOP / 'examples').iterdir() if 'from capwrap import' in path.read_text()]
     assert len(scripts) == 5

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ASAN, UID
+from support import ASAN, THOROUGH, UID
 
 TOP = Path(__file__).parents[2]
 SEES = 'import capwrap; print(capwrap.__file__, capwrap.Caps.from_process(), capwrap.__version__, sep="\\n")'
@@ -44,7 +44,7 @@ def source(place):
     return place / 'source'
 
 
-@pytest.mark.parametrize('prefix', ['/usr', '/usr/local'] if os.environ.get('THOROUGH') == '1' else ['/usr/local'])
+@pytest.mark.parametrize('prefix', ['/usr', '/usr/local'] if THOROUGH else ['/usr/local'])
 def test_meson_install(place, source, prefix):
     (place / 'layer').mkdir()
     before = sorted(Path(prefix).glob('lib/python3*/dist-packages/capwrap/*'))
@@ -62,6 +62,7 @@ def test_meson_install(place, source, prefix):
     assert sorted(Path(prefix).glob('lib/python3*/dist-packages/capwrap/*')) == before
 
 
+@pytest.mark.thorough
 def test_pip_install(place, source):
     venv = place / 'venv'
     run = {'check': True, 'capture_output': True, 'text': True,

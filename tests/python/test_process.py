@@ -14,7 +14,7 @@ import warnings
 import pytest
 from hypothesis import given, settings, strategies as st
 from support import (
-    KNOWN, LAST, NAMES, PR_SET_SECCOMP, PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE, UID,
+    KNOWN, LAST, NAMES, PR_SET_SECCOMP, PR_SET_SECUREBITS, SECBIT_NO_CAP_AMBIENT_RAISE, THOROUGH, UID,
     become, forked, libc, masks, of, prctl, status, user,
 )
 
@@ -69,7 +69,7 @@ def allowed(old, new):
     )
 
 
-@settings(max_examples=400 if os.environ.get("THOROUGH") == "1" else 150)
+@settings(max_examples=400 if THOROUGH else 60)
 @given(states, states, st.lists(st.booleans(), min_size=5, max_size=5), st.booleans())
 def test_from_any_state_to_any_other_or_nothing_changes(old, new, within, whole):
     old = possible(*old)

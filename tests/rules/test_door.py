@@ -32,6 +32,7 @@ from kit import (
     interpreter,
     linux,
     mount,
+    often,
     permitted_only,
     sets_in,
     small_tree,
@@ -374,7 +375,7 @@ def test_door_flips(world, registered, attacker, by):
     world.run("ln", "-s", script, link)
     world.run("ln", "-s", attacker.writes(attacker.home / "evil-job", attacker.shell(world.wrapper)), other)
     with holding(FLIP, link, other):
-        told = attacker.repeats(link, 200)
+        told = attacker.repeats(link, often(400))
     assert any(each.text.startswith("genuine") for each in told)
     for each in told:
         if each.text.startswith("genuine"):
@@ -403,7 +404,7 @@ def test_door_replaced_while_it_starts(world, registered, attacker):
     with holding("import time\nprint('on', flush=True)\ntime.sleep(60)"):
         flip = subprocess.Popen(["/usr/bin/python3", "-c", FLIP, script, fresh], stdout=subprocess.PIPE)
         flip.stdout.readline()
-        told = attacker.repeats(script, 150)
+        told = attacker.repeats(script, often(300))
         flip.kill()
         flip.communicate()
     assert {each.text.split()[0] for each in told} <= {"genuine", "capwrap:"}
