@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from kit import (ACCOUNT, BUILD, OTHER, PREFIX, REPORT, THOROUGH, USER, Accounts, Attacker, Grants, Learner, Machine, Result, Seen,
-                 World, remove_tree)
+                 World, end_all_of, remove_tree)
 
 
 def pytest_collection_modifyitems(config, items) -> None:
@@ -27,7 +27,7 @@ def world():
     try:
         yield World(top)
     finally:
-        subprocess.run(["pkill", "-KILL", "-u", f"{USER},{OTHER},{ACCOUNT}"], check=False)
+        end_all_of(USER, OTHER, ACCOUNT)
         remove_tree(top)
 
 

@@ -233,6 +233,21 @@ CLOSED = next((options for options in CLOSING if NODE_FILE and not subprocess.ru
 NODE_IS_OPEN = "this machine's node has nothing that closes its debugger"
 
 
+def end_all_of(*uids: int) -> None:
+    """Kills all that they run, also what is not dumpable, and so root's to see: as pkill -u does, which takes far longer."""
+    child = os.fork()
+    if not child:
+        try:
+            for uid in uids:
+                os.setresuid(uid, uid, 0)
+                with suppress(ProcessLookupError):
+                    os.kill(-1, signal.SIGKILL)
+                os.setresuid(0, 0, 0)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
 def remove_tree(top: Path) -> None:
     """Unmounts whatever a test left mounted below, and removes it all."""
     with open("/proc/self/mountinfo") as table:
@@ -350,12 +365,18 @@ class Grants:
     def __init__(self, world: World) -> None:
         self.world = world
         self.top = Path(tempfile.mkdtemp(prefix="capwrap-test-", dir="/opt"))
-        over = ("for place; do n=$(echo $place | tr / _); mkdir $0/upper$n $0/work$n; "
-                "mount -t overlay -o lowerdir=$place,upperdir=$0/upper$n,workdir=$0/work$n overlay $place; done; "
-                "rm -rf /etc/capwrap.d /usr/share/capwrap.d /var/lib/capwrap; mkdir -p /usr/local/bin; echo ready; exec cat")
-        self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", over, self.top, *self.PLACES],
+        over = 'for options; do mount -t overlay -o "$options" overlay "${options##*=}"; done; echo ready; exec cat'
+        layers = []
+        for place in self.PLACES:
+            upper, work = (self.top / f"{name}{place.replace('/', '_')}" for name in ("upper", "work"))
+            upper.mkdir()
+            work.mkdir()
+            layers.append(f"upperdir={upper},workdir={work},lowerdir={place}")
+        self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", over, "sh", *layers],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
+        for path in ("etc/capwrap.d", "usr/share/capwrap.d", "var/lib/capwrap"):
+            shutil.rmtree(self.at(path), ignore_errors=True)
         self.wrapper = self.put(INSTALLED[1:], WRAPPER)
         self.program = self.put("usr/local/sbin/capwrap-grant", GRANTER)
         self.world.setcap("all=p", self.wrapper)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import GRANT, THOROUGH, USER, WRAPPER, World, bit, jobs, sets_in
+from kit import GRANT, USER, WRAPPER, World, bit, end_all_of, jobs, sets_in
 
 EVIL = "echo EVIL >&2; grep ^Cap /proc/self/status >&2"
 
@@ -68,7 +68,8 @@ public class Child {
 """
 
 
-@pytest.mark.parametrize("line", ["bash", "java"] if THOROUGH else ["bash"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("line", ["bash", "java"])
 def test_java_that_a_script_starts(world, attacker, line):
     """The attach mechanism is closed by the environment, too: a Java that is started plainly has it from there."""
     child = world.script("lib/Child.java", b"//\n", JAVA_WAITS, None)
@@ -84,7 +85,7 @@ def test_java_that_a_script_starts(world, attacker, line):
             told = world.run("jcmd", pid, "VM.version")
             assert ("JDK" in told.text) == (wrapper == world.naive), told
         finally:
-            subprocess.run(["pkill", "-KILL", "-u", str(USER)], check=False)
+            end_all_of(USER)
             process.communicate()
 
 

@@ -165,6 +165,7 @@ def test_r_saves_on_a_signal(world, attacker, number, line):
     assert rest == "end\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGILL, signal.SIGBUS])
 def test_r_tells_on_a_signal(world, number):
     """R answers by printing what its functions were called with."""

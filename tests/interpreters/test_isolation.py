@@ -82,7 +82,9 @@ def looked_at(trace: str, home: Path) -> set[str]:
     return {path for path in paths if path.startswith((f"{home}/", "/tmp/", "/dev/shm/")) and not path.startswith(OWN)}
 
 
-@pytest.mark.parametrize("locale", ["C.UTF-8", "xx.ebcdic", "xx.UTF-16LE", "xx.IBM037"])
+@pytest.mark.parametrize("locale", [
+    "C.UTF-8", "xx.ebcdic", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("xx.UTF-16LE", "xx.IBM037")),
+])
 @pytest.mark.parametrize("line", INTERPRETERS)
 def test_nothing_of_the_caller_s_is_looked_at(world, traps, line, locale):
     """Traced from the first call on: not even a name below those places is tried. Under some codesets an absolute path

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import USER, all_of, mount
+from kit import USER, all_of, end_all_of, mount
 
 SLEEPS = "#!/usr/bin/python3\n"
 
@@ -138,7 +138,7 @@ def test_the_next_one_sweeps(learn, tracefs, script):
     os.kill(int(worker), signal.SIGKILL)
     process.kill()
     process.communicate(timeout=30)
-    subprocess.run(["pkill", "-KILL", "-u", str(USER)], check=False)
+    end_all_of(USER)
     assert (tracefs / f"instances/capwrap-learn-{process.pid}").exists()
     learn("true")
     assert left(tracefs, process.pid) == []
