@@ -234,18 +234,11 @@ NODE_IS_OPEN = "this machine's node has nothing that closes its debugger"
 
 
 def end_all_of(*uids: int) -> None:
-    """Kills all that they run, also what is not dumpable, and so root's to see: as pkill -u does, which takes far longer."""
-    child = os.fork()
-    if not child:
-        try:
-            for uid in uids:
-                os.setresuid(uid, uid, 0)
-                with suppress(ProcessLookupError):
-                    os.kill(-1, signal.SIGKILL)
-                os.setresuid(0, 0, 0)
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    """Kills all that they run; pkill -u takes ten times as long."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            if int(re.search(r"^Uid:\t\d+\t(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]) in uids:
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def remove_tree(top: Path) -> None:
@@ -563,13 +556,17 @@ IMPORTS = "try:\n    import colour\nexcept ImportError:\n    pass\n" + GENUINE
 
 # Tells what it was started with, byte by byte as Latin-1.
 REPORT = """
-import ctypes, json, os, resource, subprocess, sys
+import ctypes, json, os, resource, sys
 
 def read(name):
     return open(f"/proc/self/{name}", "rb").read().decode("latin-1")
 
 def child():
-    return subprocess.run(["/usr/bin/env", "-0"], stdout=subprocess.PIPE).stdout.decode("latin-1")
+    reader, writer = os.pipe()
+    os.posix_spawn("/usr/bin/env", ["env", "-0"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+    os.close(writer)
+    os.wait()
+    return os.read(reader, 65536).decode("latin-1")
 
 umask = os.umask(0)
 os.umask(umask)

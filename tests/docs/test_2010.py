@@ -89,7 +89,9 @@ def tools(world):
     return world
 
 
-@pytest.mark.parametrize("option", ["", "--contain ", "-c ", "--contain --no-new-privs "])
+@pytest.mark.parametrize("option", [
+    "--contain ", *(pytest.param(option, marks=pytest.mark.thorough) for option in ("", "-c ", "--contain --no-new-privs ")),
+])
 def test_permitted_and_not_effective(tools, option):
     script = tools.script("script", f"{option}{tools.python}", SCRIPT, "cap_dac_read_search=i")
     secret = tools.top / "secret"
@@ -144,7 +146,9 @@ print(open(__import__("sys").argv[1]).read())
     assert tools.run(script, tools.top / "secret/secret").text == "secret\n\n"
 
 
-@pytest.mark.parametrize(("example", "target"), [("backup", "srv/backup"), ("backup-2010", "srv/backup-2010")])
+@pytest.mark.parametrize(("example", "target"), [
+    ("backup", "srv/backup"), pytest.param("backup-2010", "srv/backup-2010", marks=pytest.mark.thorough),
+])
 def test_example(machine, example, target):
     """Both examples as their headers say, twice, with changes in between; alone the user can't."""
     homes, target = {name: machine.top / name for name in ("home", "root")}, machine.top / target

@@ -95,6 +95,7 @@ def test_on_and_off(disk):
         assert not disk.mounts() and told() == "HUP\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("left", "done"), [("cap_kill", False), ("cap_sys_admin", True)])
 def test_no_less_will_do(disk, left, done):
     disk.world.setcap(f"{left}=i", disk.machine.top / SCRIPT[1:])
@@ -140,6 +141,7 @@ def test_where_it_mounts(disk):
         assert (result.code, result.err) == (1, "attach: /dev/disk/by-label/archive: No such file or directory\n")
 
 
+@pytest.mark.thorough
 def test_many_at_once(disk):
     """However many call it: one mount."""
     callers = [subprocess.Popen(disk.machine.command(SCRIPT, "on", group="staff"), stderr=subprocess.PIPE, text=True)
@@ -149,6 +151,7 @@ def test_many_at_once(disk):
     assert all("already" in text or "busy" in text for text in said if text), said
 
 
+@pytest.mark.thorough
 def test_busy(disk):
     """What is in use stays mounted, and the message says how to find out by whom."""
     assert disk.attach("on").code == 0
@@ -165,6 +168,7 @@ def test_busy(disk):
     assert disk.attach("off").code == 0 and not disk.mounts()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("user", "name", "change", "message"), [
     (OTHER, "automount", "", "is not root's automount"),
     (USER, "automount", "", "is not root's automount"),

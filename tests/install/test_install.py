@@ -82,7 +82,7 @@ def test_again_while_scripts_run(world):
     left = [world.program(f"bin/capwrap.arm-{name}", wrapper) for name in ("new", "old")]
     held = [path.open("rb") for path in (link, *left)]
     with subprocess.Popen([*AS_USER, "sh", "-c", RUNS, "sh", show], cwd=place) as runs:
-        for _ in range(20):
+        for _ in range(10):
             assert script("install", WRAPPER, "setcap", "all=p", wrapper).returncode == 0
         (place / "end").touch()
         runs.wait()

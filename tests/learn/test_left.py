@@ -85,7 +85,9 @@ def test_of_a_run(learn, tracefs, script):
     assert all_of(script) == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [
+    signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.thorough) for number in (signal.SIGINT, signal.SIGHUP)),
+], ids=lambda number: number.name)
 def test_of_a_signal(learn, tracefs, script, number):
     before = all_of(script)
     process = begun(learn, script)
@@ -96,6 +98,7 @@ def test_of_a_signal(learn, tracefs, script, number):
     assert all_of(script) == before
 
 
+@pytest.mark.thorough
 def test_of_keys_on_a_terminal(learn, tracefs, script):
     """A signal to all of its processes."""
     process = begun(learn, script)
@@ -128,6 +131,7 @@ def test_of_its_worker_being_killed(learn, tracefs, script):
     assert left(tracefs, process.pid) == []
 
 
+@pytest.mark.thorough
 def test_the_next_one_sweeps(learn, tracefs, script):
     """What not even its parent could remove."""
     if not (tracefs / "instances").is_dir():

@@ -111,6 +111,7 @@ def test_backup_with_owners(world, learn, theirs):
 # ---- Network
 
 
+@pytest.mark.thorough
 def test_port(world, learn):
     script = python(world, f"import socket\nsocket.socket().bind(('{ADDRESS}', 80))\n")
     found = learn(script)
@@ -128,6 +129,7 @@ def test_raw_socket(world, learn):
         assert found["needs"][0]["calls"][0]["target"] in ("AF_INET SOCK_RAW, protocol 1", "")
 
 
+@pytest.mark.thorough
 def test_tcpdump(world, learn):
     need("tcpdump")
     sends = "while sleep 0.1; do echo >/dev/udp/127.0.0.1/9; done 2>&1 &\n"
@@ -143,6 +145,7 @@ def test_ip_link(world, learn):
 # ---- Processes, clock, mounts
 
 
+@pytest.mark.thorough
 def test_kill(world, learn):
     with subprocess.Popen(["sleep", "600"], user=OTHER, group=OTHER, extra_groups=[]) as process:
         try:
@@ -267,6 +270,7 @@ def test_time(world, learn):
     assert (found["verdict"], found["failure"]) == ("never", "still running after 0.2 s")
 
 
+@pytest.mark.thorough
 def test_standard_input(world, learn, secret):
     """Each run has it from the beginning."""
     given = world.top / "given"
@@ -322,6 +326,7 @@ def test_paste_of_a_command(world, learn, secret):
     assert learn.grants.run("granted-cat", uid=USER).text == "root's"
 
 
+@pytest.mark.thorough
 def test_somewhere_untrusted(world, learn, secret):
     """A copy elsewhere is tried, and what lies beside it is found."""
     home = world.folder("home", uid=USER)
@@ -369,6 +374,7 @@ def test_for_people(world, learn, secret):
     assert all(char.isprintable() for row in rows for char in row)
 
 
+@pytest.mark.thorough
 def test_what_the_kernel_tells(world, learn, secret):
     """The file, where it can be had."""
     found = learn(python(world, f"print(open('{secret}').read())\n"))

@@ -349,7 +349,8 @@ def test_a_home_that_is_kept(world, attacker, key):
     attacker.loses()
 
 
-@pytest.mark.parametrize("key", [pytest.param(key, marks=pytest.mark.thorough if key in SLOW else ()) for key in TABLE])
+@pytest.mark.thorough
+@pytest.mark.parametrize("key", TABLE)
 def test_signals(world, attacker, key):
     """Each signal that the user can send: nothing is told, nothing is left, nothing listens."""
     row = TABLE[key]
@@ -381,16 +382,9 @@ def left_by_user(home: Path) -> set[str]:
     return found
 
 
-# What any of them is known to answer.
-ANSWERED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGILL, signal.SIGBUS, signal.SIGUSR1, signal.SIGUSR2, signal.SIGSEGV,
-            signal.SIGTERM)
-
-
 def answers(script: Path, home: Path, arguments: list[str]) -> tuple[dict[int, str], set[str]]:
     """What a script tells that is sent each signal in turn, a process for each; what is there afterwards that was not."""
     numbers = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
-    if not THOROUGH:
-        numbers = [number for number in numbers if number in ANSWERED]
     before, told = left_by_user(home), {}
     for first in range(0, len(numbers), 15):  # more at once would wait for each other
         told |= answers_to(numbers[first:first + 15], script, home, arguments)

@@ -75,9 +75,8 @@ def test_empty_environment(report):
     assert beyond_fixed(report(command=("env", "-i"))) == {}
 
 
-@pytest.mark.parametrize("name", [*FIXED, *sorted(LUA)])
-def test_set_values_are_the_wrapper_s(report, name):
-    assert beyond_fixed(report(env={name: "/tmp/evil"})) == {}
+def test_set_values_are_the_wrapper_s(report):
+    assert beyond_fixed(report(env=dict.fromkeys([*FIXED, *LUA], "/tmp/evil"))) == {}
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -104,16 +103,18 @@ def test_other_value_is_dropped(report, name, value):
     assert beyond_fixed(report(env={name: value})) == {}
 
 
-@pytest.mark.parametrize("name", [
+OTHERS = [
     "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PERL5LIB", "PERL5OPT", "RUBYOPT", "RUBYLIB", "NODE_OPTIONS",
     "NODE_PATH", "BASH_ENV", "ENV", "BASH_FUNC_ls%%", "LUA_INIT", "TCLLIBPATH", "PHPRC", "PHP_INI_SCAN_DIR",
     "GUILE_LOAD_PATH", "R_LIBS", "R_HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "GLIBC_TUNABLES", "GCONV_PATH",
     "LOCPATH", "NLSPATH", "TZDIR", "TMPDIR", "IFS", "CDPATH", "PS4", "SHELLOPTS", "USER", "LOGNAME", "MAIL", "EDITOR",
     "LANGUAGE", "TERMINFO", "TERMCAP", "RSYNC_RSH", "ZDOTDIR", "LC", "lang", "TERM2", "http_proxy", "CAPWRAP",
-])
-def test_other_name_is_dropped(report, name):
+]
+
+
+def test_other_name_is_dropped(report):
     """With a value that any kept name could have."""
-    assert beyond_fixed(report(env={name: "C"})) == {}
+    assert beyond_fixed(report(env=dict.fromkeys(OTHERS, "C"))) == {}
 
 
 VALUE = b"any \n value: $(id) /../ \xff %n ="
