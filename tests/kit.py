@@ -565,8 +565,8 @@ def child():
     reader, writer = os.pipe()
     os.posix_spawn("/usr/bin/env", ["env", "-0"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
     os.close(writer)
-    os.wait()
-    return os.read(reader, 65536).decode("latin-1")
+    with open(reader, encoding="latin-1") as told:
+        return told.read()
 
 umask = os.umask(0)
 os.umask(umask)
