@@ -350,10 +350,10 @@ class Machine:
 
 
 class Grants:
-    """The machine with an /etc, /usr and /var/lib of the test's own, on which what is installed shows through, and with capwrap and
-    capwrap-grant where they are installed."""
+    """The machine with an /etc, /usr, /var/lib and /var/tmp of the test's own, on which what is there shows through, and with capwrap
+    and capwrap-grant where they are installed."""
 
-    PLACES = ("/etc", "/usr", "/var/lib")
+    PLACES = ("/etc", "/usr", "/var/lib", "/var/tmp")
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -41,11 +41,19 @@ static bool edit(const char *file)
 	return false;
 }
 
+static void copy_remove(char *copy)
+{
+	(void)unlink(copy);
+	(void)rmdir(dirname(copy)); /* not where the editor left something there */
+	free(copy);
+}
+
 /* A copy that only root can see; its directory has nothing else. */
 static char *copy_make(const struct target *target)
 {
 	char *directory = must(strdup("/var/tmp/capwrap-edit-XXXXXX")), *copy;
 	FILE *out;
+	bool written;
 
 	if (!mkdtemp(directory)) {
 		complain(directory, "%s", strerror(errno));
@@ -56,19 +64,13 @@ static char *copy_make(const struct target *target)
 		must(NULL);
 	free(directory);
 	out = fopen(copy, "we");
-	if (!out || fwrite(target->bytes, 1, target->size, out) != target->size || fclose(out)) {
-		complain(copy, "%s", strerror(errno));
-		free(copy);
-		return NULL;
-	}
-	return copy;
-}
-
-static void copy_remove(char *copy)
-{
-	(void)unlink(copy);
-	(void)rmdir(dirname(copy)); /* not where the editor left something there */
-	free(copy);
+	written = out && fwrite(target->bytes, 1, target->size, out) == target->size;
+	written = out && !fclose(out) && written;
+	if (written)
+		return copy;
+	complain(copy, "%s", strerror(errno));
+	copy_remove(copy);
+	return NULL;
 }
 
 static bool copy_differs(const struct target *target, const char *copy)

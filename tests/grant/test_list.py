@@ -566,6 +566,20 @@ def test_edit_refused(world, grants, editor, said):
     assert script.read_text().startswith(TURNED)
 
 
+def test_edit_without_room(world, grants):
+    """No copy can be written: no editor is started, and nothing is left."""
+    script = listed(world)
+    with script.open("a") as file:
+        file.write("#" * 20000)
+    world.setcap("cap_net_raw=ip", script)
+    before = all_of(script)
+    assert grants.run("mount", "-t", "tmpfs", "-o", "size=8k", "none", "/var/tmp").code == 0
+    result = edit(grants, script, "touch /etc/started", code=2)
+    assert result.err.endswith("/job: No space left on device\n") and result.err.count("\n") == 1, result
+    assert list(grants.at("var/tmp").iterdir()) == [] and not grants.at("etc/started").exists()
+    assert all_of(script) == before
+
+
 def test_interrupted_editor(world, grants):
     """Ctrl-C is for the editor, which goes on: so does what waits for it."""
     script = listed(world)

@@ -97,7 +97,7 @@ class Fleet:
     def state(self) -> dict:
         """All that was made or changed in the machine, but for when it was read, and for what --check of packages leaves: apt has a log
         of what it would do, rpm the journal of its database."""
-        assert not list(Path("/var/tmp").glob("capwrap-edit-*/new")), "what was refused is left there"
+        assert not list(self.grants.at("var/tmp").glob("capwrap-edit-*/new")), "what was refused is left there"
         return {str(path): all_of(path) if path.is_file() else path.lstat().st_mtime_ns for path in self.grants.top.glob("upper*/**/*")
                 if not path.is_symlink() and not re.search("/upper_var_(log|lib/rpm)", str(path))}
 
