@@ -368,7 +368,7 @@ class Grants:
         self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-ec", over, "sh", *layers],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"ready\n"
-        for path in ("etc/capwrap.d", "usr/share/capwrap.d", "var/lib/capwrap"):
+        for path in ("etc/capwrap.d", "usr/share/capwrap.d", "var/lib/capwrap", *self.at("var/tmp").glob("capwrap-edit-*")):
             shutil.rmtree(self.at(path), ignore_errors=True)
         self.wrapper = self.put(INSTALLED[1:], WRAPPER)
         self.program = self.put("usr/local/sbin/capwrap-grant", GRANTER)

@@ -1,11 +1,13 @@
 #include "edit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,42 +43,64 @@ static bool edit(const char *file)
 	return false;
 }
 
-static void copy_remove(char *copy)
+/* The copy that is edited. Its directory has nothing else, and only root can enter it; another one that has its name by now is not
+ * taken for it. */
+struct copy {
+	int directory;
+	char *path;
+};
+
+static void copy_remove(const struct copy *copy)
 {
-	(void)unlink(copy);
-	(void)rmdir(dirname(copy)); /* not where the editor left something there */
-	free(copy);
+	char *directory = must(strdup(copy->path));
+
+	(void)unlinkat(copy->directory, strrchr(copy->path, '/') + 1, 0);
+	(void)rmdir(dirname(directory)); /* not where the editor left something there */
+	free(directory);
 }
 
-/* A copy that only root can see; its directory has nothing else. */
-static char *copy_make(const struct target *target)
+static void copy_close(struct copy *copy)
 {
-	char *directory = must(strdup("/var/tmp/capwrap-edit-XXXXXX")), *copy;
-	FILE *out;
-	bool written;
+	if (copy->directory >= 0)
+		close(copy->directory);
+	free(copy->path);
+}
 
-	if (!mkdtemp(directory)) {
-		complain(directory, "%s", strerror(errno));
-		free(directory);
-		return NULL;
-	}
-	if (asprintf(&copy, "%s/%s", directory, target->name) < 0)
+static bool copy_make(struct copy *copy, const struct target *target)
+{
+	char *directory = must(strdup("/var/tmp/capwrap-edit-XXXXXX"));
+	bool made = mkdtemp(directory);
+	int fd, error;
+
+	copy->directory = made ? open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	error = errno;
+	if (asprintf(&copy->path, "%s/%s", directory, target->name) < 0)
 		must(NULL);
 	free(directory);
-	out = fopen(copy, "we");
-	written = out && fwrite(target->bytes, 1, target->size, out) == target->size;
-	written = out && !fclose(out) && written;
-	if (written)
-		return copy;
-	complain(copy, "%s", strerror(errno));
-	copy_remove(copy);
-	return NULL;
+	errno = error;
+	/* While it is locked, systemd-tmpfiles lets it be. */
+	if (copy->directory >= 0)
+		(void)flock(copy->directory, LOCK_SH);
+	fd = copy->directory < 0 ? -1 : openat(copy->directory, target->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	made = fd >= 0 && bytes_write(fd, target->bytes, target->size);
+	if (!made)
+		complain(copy->path, "%s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	if (!made && copy->directory >= 0)
+		copy_remove(copy);
+	return made;
 }
 
-static bool copy_differs(const struct target *target, const char *copy)
+static char *copy_read(const struct copy *copy, size_t *size)
+{
+	return bytes_read(copy->directory, strrchr(copy->path, '/') + 1, size);
+}
+
+static bool copy_differs(const struct target *target, const struct copy *copy)
 {
 	size_t size;
-	char *bytes = bytes_read(copy, &size);
+	char *bytes = copy_read(copy, &size);
 	bool differs = bytes && (size != target->size || memcmp(bytes, target->bytes, size) != 0);
 
 	free(bytes);
@@ -101,17 +125,17 @@ static bool is_same_file(const struct target *one, const struct target *other)
 }
 
 /* Puts the copy in its place, unless the script has changed meanwhile. */
-static int copy_put(const struct target *before, const char *asked, const char *copy)
+static int copy_put(const struct target *before, const char *asked, const struct copy *copy)
 {
 	static struct work work;
 	static struct target target;
 	const struct entry *listed;
 	size_t size;
-	char *bytes = bytes_read(copy, &size);
+	char *bytes = copy_read(copy, &size);
 	int code = DIFFERS;
 
 	if (!bytes) {
-		complain(copy, "%s", strerror(errno));
+		complain(copy->path, "%s", strerror(errno));
 		return TROUBLE;
 	}
 	if (size == before->size && !memcmp(bytes, before->bytes, size)) {
@@ -138,7 +162,8 @@ int script_edit(const char *asked)
 {
 	static struct target target;
 	static struct list lists;
-	char *copy;
+	struct copy copy;
+	bool made;
 	int code = TROUBLE;
 
 	if (!lists_read(&lists))
@@ -150,13 +175,14 @@ int script_edit(const char *asked)
 		target_close(&target);
 		return DIFFERS;
 	}
-	copy = copy_make(&target);
-	while (copy && edit(copy) && (code = copy_put(&target, asked, copy)) != DONE && asks_again())
+	made = copy_make(&copy, &target);
+	while (made && edit(copy.path) && (code = copy_put(&target, asked, &copy)) != DONE && asks_again())
 		;
-	if (copy && code != DONE && copy_differs(&target, copy))
-		complain(copy, "this is what you wrote; it is kept");
-	else if (copy)
-		copy_remove(copy);
+	if (made && code != DONE && copy_differs(&target, &copy))
+		complain(copy.path, "this is what you wrote; it is kept");
+	else if (made)
+		copy_remove(&copy);
+	copy_close(&copy);
 	target_close(&target);
 	return code;
 }

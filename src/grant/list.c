@@ -111,7 +111,7 @@ static char *file_read(const char *name, char real[PATH_MAX], size_t *size)
 		complain_refusal(name, &refusal, !S_ISREG(file->stx_mode) ? "ls -l %p" : file->stx_uid ? "chown root: %o" : "chmod go-w %o");
 		return NULL;
 	}
-	bytes = bytes_read(real, size);
+	bytes = bytes_read(AT_FDCWD, real, size);
 	if (!bytes)
 		complain(name, "%s", strerror(errno));
 	return bytes;

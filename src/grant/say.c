@@ -80,9 +80,9 @@ char *bytes_of(int fd, size_t *size)
 	return bytes;
 }
 
-char *bytes_read(const char *name, size_t *size)
+char *bytes_read(int directory, const char *name, size_t *size)
 {
-	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), error;
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), error;
 	char *bytes = fd < 0 ? NULL : bytes_of(fd, size);
 
 	error = errno;

@@ -22,8 +22,8 @@ void signals_let_in(void);
 /* What was allocated. Without memory the program ends, before it has begun to change anything. */
 void *must(void *memory);
 
-/* All of a file, and a NUL behind it: by name, or of an open one. NULL with errno. */
-char *bytes_read(const char *name, size_t *size);
+/* All of a file, and a NUL behind it: by its name, in an open directory or AT_FDCWD, or of an open one. NULL with errno. */
+char *bytes_read(int directory, const char *name, size_t *size);
 char *bytes_of(int fd, size_t *size);
 
 bool bytes_write(int fd, const char *bytes, size_t size);

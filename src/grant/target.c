@@ -222,6 +222,19 @@ static bool record(const char *path)
 	return !ftruncate(lock, 0) && pwrite(lock, path, strlen(path), 0) == (ssize_t)strlen(path);
 }
 
+/* Meanwhile what is above it may have become another's, who could have it lead elsewhere. */
+static bool left_is_own(const char *directory)
+{
+	static struct path path;
+	struct refusal refusal = {.room = 0};
+
+	if (path_walk(&path, directory, &reasons, &refusal))
+		return !strcmp(path.real, directory);
+	if (refusal.reason != PATH_STEP)
+		complain(directory, "one that was killed left it there, where it is not only root's by now; remove it");
+	return false;
+}
+
 /* Of the directory, and of what has its name behind the dot and before the ending. */
 static void left_remove(const char *directory)
 {
@@ -247,7 +260,7 @@ bool lock_take(void)
 		complain(LOCK, "%s", strerror(errno));
 		return false;
 	}
-	if (size > strlen(BESIDE) + 2 && *left == '/' && !strcmp(left + size - strlen(BESIDE), BESIDE))
+	if (size > strlen(BESIDE) + 2 && *left == '/' && !strcmp(left + size - strlen(BESIDE), BESIDE) && left_is_own(left))
 		left_remove(left);
 	free(left);
 	if (!size || record(""))
@@ -310,14 +323,21 @@ static bool attributes_copy(int from, int to)
 	return good;
 }
 
-/* Whoever has it open for writing could change what is copied. A lease is given only where nobody has. */
-static bool is_busy(int fd)
+/* Whoever has it open for writing could change what is copied, or has done so since it was read. A lease is given only where nobody
+ * has. */
+static bool is_busy(const struct target *target)
 {
+	int fd = target->file;
+	size_t size = 0;
+	char *bytes;
 	bool busy;
 
 	(void)signal(SIGIO, SIG_IGN); /* by which a lease is taken back */
 	busy = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	bytes = bytes_of(fd, &size);
+	busy |= !bytes || size != target->size || memcmp(bytes, target->bytes, size) != 0;
+	free(bytes);
 	return busy;
 }
 
@@ -452,7 +472,7 @@ enum replaced target_replace(struct target *target, const char *bytes, size_t si
 		complain(real, "it has other names, which would keep the old file; find / -xdev -samefile shows them");
 		return REFUSED;
 	}
-	if (is_busy(target->file)) {
+	if (is_busy(target)) {
 		refuse(&refusal, EXECUTE_BUSY);
 		complain_refusal(real, &refusal, NULL);
 		return REFUSED;

@@ -107,6 +107,23 @@ def test_terminated(world, granted):
         again(granted)
 
 
+def test_left_where_another_rules_by_now(world, granted):
+    """The directory becomes a user's, who puts a link where the one is on record: what it leads to is left alone."""
+    folder = world.folder("theirs")
+    granted.script.rename(folder / "job")
+    granted.script = folder / "job"
+    granted("cap_net_raw", granted.script)
+    trace(granted, "/dev/null", "-e", "trace=renameat", "-e", "inject=renameat:signal=KILL:when=1")
+    (left,) = folder.glob(".job.capwrap-new")
+    victim = world.folder("victim") / "job"
+    victim.touch()
+    os.chown(folder, USER, USER)
+    left.rename(folder / "kept")
+    left.symlink_to(victim.parent)
+    result = granted.run("capwrap-grant", "--apply")
+    assert victim.exists() and f"{left}: " in result.err, result
+
+
 def test_left_behind(world, granted):
     """What a killed one has left beside it is a granted script: a later revoking must not leave it."""
     (name, number), = [call for call in calls_of(granted, world) if call[0] == "renameat"]

@@ -580,6 +580,19 @@ def test_edit_without_room(world, grants):
     assert all_of(script) == before
 
 
+def test_edit_takes_no_other_directory(world, grants):
+    """What cleans /var/tmp removes the copy while the editor is open; a user makes another one of that name."""
+    script = listed(world)
+    before = all_of(script)
+    editor = world.top / "editor"
+    editor.write_text('#!/bin/sh -e\nplace=${1%/*}\nrm -r "$place"\nmkdir "$place"\nprintf "#!/bin/sh\\nevil\\n" >"$1"\n'
+                      f'chown -R {USER} "$place"\n')
+    editor.chmod(0o755)
+    result = edit(grants, script, str(editor), code=2)
+    assert "No such file or directory" in result.err and result.err.count("\n") == 1, result
+    assert all_of(script) == before
+
+
 def test_interrupted_editor(world, grants):
     """Ctrl-C is for the editor, which goes on: so does what waits for it."""
     script = listed(world)

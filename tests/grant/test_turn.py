@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from kit import (ACCOUNT, GRANTER, HOLD, INSTALLED, OTHER, OVERWRITE, PYTHON_FILE, SOURCE, STATUS, USER, acl, all_of, bit, complete,
@@ -222,6 +223,39 @@ def test_somebody_writes(world, grants, plain):
         os.chown(plain, 0, 0)
         refused(grants, plain, "some process has it open or mapped for writing")
     grants("cap_net_raw", plain)
+
+
+def test_written_before_it_is_looked_at(world, grants, plain):
+    """Who has it open from before writes, and closes it, between what capwrap-grant reads and the look whether anybody could."""
+    os.chown(plain, USER, USER)
+    before, trace = plain.read_text(), world.top / "trace"
+    with plain.open("r+") as old:
+        os.chown(plain, 0, 0)
+        granting = subprocess.Popen([str(word) for word in grants.command(
+            "strace", "-o", trace, "-e", "trace=pread64,fcntl", "-e", "inject=fcntl:delay_enter=1000000", "capwrap-grant", "cap_net_raw", plain)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while granting.poll() is None and not (trace.exists() and "/usr/bin/python3" in trace.read_text()):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        old.write(before.replace("import", "import os,"))
+    told = granting.communicate()[0]
+    assert granting.returncode == 1 and "open or mapped for writing" in told, told
+    assert "security.capability" not in os.listxattr(plain) and grants.status(0) == {}
+
+
+def test_granted_by_hand_is_made_anew(world, grants, plain):
+    """It may have been another's before, who can still write to the file that lies there."""
+    grants("cap_net_raw", plain)
+    text = plain.read_text()
+    grants("--revoke", plain)
+    plain.write_text(text)
+    world.setcap("cap_net_raw=ip", plain)
+    before = plain.stat().st_ino
+    assert f"{plain}: granted cap_net_raw\n" in grants("cap_net_raw", plain).text
+    after = plain.stat().st_ino
+    assert after != before
+    assert f"{plain}: has already cap_net_raw\n" in grants("cap_net_raw", plain).text and plain.stat().st_ino == after
+
 
 
 def test_set_user_id_and_others(world, grants, plain):
