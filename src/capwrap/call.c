@@ -4,11 +4,16 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "path.h"
 #include "sets.h"
+
+#ifndef PR_GET_MDWE
+#define PR_GET_MDWE 66 /* Linux 6.3 */
+#endif
 
 /* Of a program that gained capabilities glibc fills closed descriptors itself, but so that every use of them fails:
  * 0 is /dev/full, opened for writing only, 1 and 2 are /dev/null, opened for reading only. */
@@ -104,6 +109,9 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	if (!ids_agree(call))
 		return refuse(refusal, door_rules[start->door].ids);
 	start->permitted = sets.permitted;
+	/* It can't be unset. Under it libffi writes code through a mapping that the script's children and the caller's file systems share. */
+	if (prctl(PR_GET_MDWE, 0, 0, 0, 0) > 0)
+		return refuse(refusal, CALL_MEMORY);
 	if (start->door == DOOR_BINFMT && !script_move(&start->fd))
 		return refuse(refusal, errno == EMFILE || errno == EINVAL ? FILE_LIMIT : FILE_OPEN);
 	if (!descriptors_open(refusal))

@@ -22,6 +22,9 @@ REFUSAL(CALL_DESCRIPTORS, RULE_CALL, 125,
 REFUSAL(CALL_CAPABILITIES, RULE_CALL, 125,
 	"the effective set can't be emptied: %e",
 	"allow capget and capset in the seccomp filter")
+REFUSAL(CALL_MEMORY, RULE_CALL, 125,
+	"PR_SET_MDWE is set, under which libraries keep code in files that others may write to",
+	"run it outside of what sets that, such as MemoryDenyWriteExecute= of systemd")
 REFUSAL(CALL_SELF, RULE_CALL, 125,
 	"the wrapper can't see which program it is: /proc/self/exe: %e",
 	"mount -t proc proc /proc")

@@ -76,6 +76,7 @@ WORDS = {
     "EFFECT_LENGTH": "the caller passes too much",
     "EFFECT_MEMORY": "the limit is the caller's",
     "CALL_CAPABILITIES": "a filter forbids it",
+    "CALL_MEMORY": "the caller's process has it",
 }
 
 # Commands that show what is to be known, and change nothing.

@@ -3,10 +3,11 @@
 import errno
 import itertools
 import os
+import platform
 import subprocess
 
 import pytest
-from kit import EMPTY_ARGV, GENUINE, GRANT, USER, bit, filtered, fix_of, genuine, linux, mend
+from kit import EMPTY_ARGV, GENUINE, GRANT, USER, Result, bit, filtered, fix_of, genuine, linux, mend
 
 
 def test_call_needs_a_line_and_a_script(world, refused):
@@ -34,6 +35,64 @@ def test_call_set_user_id(world, attacker, refused, mode):
     refused(result, "CALL_IDS", script)
     mend(result)
     genuine(world.run(script))
+
+
+# A callback, by which C calls Python, is code that libffi writes. The child gives up its capabilities, and so is the caller's.
+CALLBACK = """
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None)
+callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
+child = os.fork()
+if not child:
+    libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+    print(os.getpid(), flush=True)
+    signal.pause()
+sys.stdin.readline()
+libc.qsort((ctypes.c_int * 4)(), 4, 4, callback)
+print("genuine")
+"""
+# Runs that under PR_SET_MDWE, and writes an exit with 42 to what the child shares of memory that is executed.
+SHARES = r"""
+import ctypes, os, subprocess, sys
+if sys.argv.pop(1) == "mdwe" and ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
+    raise SystemExit("there is none")
+script = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+told = script.stdout.readline()
+child = told.strip().isdigit() and int(told)
+if child:
+    for line in open(f"/proc/{child}/maps"):
+        words = line.split()
+        if words[1] == "rw-s":
+            begin, end = (int(word, 16) for word in words[0].split("-"))
+            code = b"\xbf\x2a\0\0\0\xb8\x3c\0\0\0\x0f\x05"
+            with open(f"/proc/{child}/mem", "r+b") as memory:
+                memory.seek(begin)
+                memory.write(b"\x90" * (end - begin - len(code)) + code)
+    script.stdin.write(b"\n")
+    script.stdin.close()
+    script.wait()
+    try:
+        os.kill(child, 9)
+    except ProcessLookupError:
+        pass
+told += script.stdout.read()
+print(script.wait(), told.decode())
+"""
+
+
+@pytest.mark.skipif(not linux(6, 3) or platform.machine() != "x86_64", reason="Linux has it from 6.3 on; the code is x86-64's")
+def test_call_under_mdwe(world, attacker, refused):
+    """What the caller sets for good before: a library then asks for a shared file for its code, which a child can write to."""
+    naive, script = (world.script(name, "python3", CALLBACK, wrapper=wrapper)
+                     for name, wrapper in (("naive-job", world.naive), ("job", world.wrapper)))
+    won = world.run("/usr/bin/python3", "-c", SHARES, "mdwe", naive)
+    assert won.text.startswith("42 "), won
+    for kept in (naive, script):
+        told = world.run("/usr/bin/python3", "-c", SHARES, "plain", kept)
+        assert told.text.startswith("0 ") and told.text.endswith("genuine\n\n"), told
+    told = world.run("/usr/bin/python3", "-c", SHARES, "mdwe", script)
+    code, _, message = told.text.strip().partition(" ")
+    refused(Result(int(code), b"", f"{message}\n"), "CALL_MEMORY", script)
 
 
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1], [0, 1, 2]], ids=str)
