@@ -15,6 +15,10 @@
 #include "log.h"
 #include "sets.h"
 
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67 /* Linux 6.4 */
+#endif
+
 /* Nothing is ambient before: with its effective set, call_read() has emptied the inheritable one. */
 static bool ambient_set(uint64_t mask)
 {
@@ -109,8 +113,10 @@ bool effect_run(struct decision *decision, const struct call *call, struct refus
 	decision_arguments(arguments, decision, call->arguments, call->count);
 	decision_environment(decision, environ);
 
-	/* 2. What the script makes, nobody else writes to. */
+	/* 2. What the script makes, nobody else writes to; and its pages are not merged with those of others, who could tell by the time
+	 * that a write takes what they hold. Where the kernel does not do that, there is nothing to end. */
 	umask(umask(S_IRWXO) | S_IWGRP | S_IWOTH);
+	(void)prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0);
 
 	/* 3. The account, whose limits the caller can't change; what asks for capabilities that the script does not get; then no more
 	 * than the grant. */

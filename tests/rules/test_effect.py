@@ -203,6 +203,17 @@ def test_umask_gains_022(report, mask):
     assert report(umask=mask).umask == mask | 0o022
 
 
+@pytest.mark.parametrize("wrapper", ["naive", "wrapper"])
+def test_pages_are_not_merged(world, wrapper):
+    """The caller may ask for that, with whose pages they are compared, and it passes through execve."""
+    ask = "import ctypes, os, sys; print(ctypes.CDLL(None).prctl(67, 1, 0, 0, 0), flush=True); os.execv(sys.argv[1], sys.argv[1:])"
+    script = world.script("job", "python3", "import ctypes; print(ctypes.CDLL(None).prctl(68, 0, 0, 0, 0))\n", wrapper=getattr(world, wrapper))
+    asked, merged = world.run("/usr/bin/python3", "-c", ask, script).text.split()
+    if asked != "0":
+        pytest.skip("this machine's kernel merges no pages")
+    assert merged == ("1" if wrapper == "naive" else "0")
+
+
 @pytest.mark.parametrize("limits", [(0, 0), (0, resource.RLIM_INFINITY), (resource.RLIM_INFINITY,) * 2, (1, 1)])
 def test_core_limit(report, limits):
     """1 stops a core file and a core pipe. What a hard limit of 0 makes of it, asks for a capability to mend."""
