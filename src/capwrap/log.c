@@ -92,12 +92,11 @@ static void print_refusal(const char *script, const char *real, const struct ref
 
 void log_refused(const struct decision *decision, const struct call *call, const struct refusal *refusal)
 {
-	enum rule rule = refusal_texts[refusal->reason].rule;
 	const char *real = *decision->script.path.real ? decision->script.path.real : call->start.script;
 
 	log_begin(LOG_WARNING, "refused", call->start.uid, real);
 	text_add(&line, " rule=");
-	text_add(&line, rule_names[rule]);
+	text_add(&line, rule_names[refusal_rule(refusal)]);
 	text_add(&line, " reason=");
 	refusal_reason(&reason, refusal, text_add);
 	reason.bytes[reason.length] = 0;

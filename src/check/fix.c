@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum rule refusal_rule(const struct refusal *fault)
-{
-	return refusal_texts[fault->reason].rule;
-}
-
 static const char *wrapper_of(const struct report *report)
 {
 	return report->named ? report->verdict->decision.line.wrapper : BINDIR "/capwrap";

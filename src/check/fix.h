@@ -8,8 +8,6 @@
 #include "refusal.h"
 #include "text.h"
 
-enum rule refusal_rule(const struct refusal *fault);
-
 /* What the script has, also where that is refused. */
 uint64_t report_grant(const struct report *report);
 

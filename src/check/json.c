@@ -12,7 +12,7 @@ void json_string(const char *string)
 {
 	putchar('"');
 	while (*string) {
-		unsigned point, count =  utf8_next(string, &point);
+		unsigned point, count = utf8_next(string, &point);
 
 		if (!count)
 			printf("\\udc%02x", (unsigned char)*string++);

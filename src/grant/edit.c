@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,16 +46,15 @@ static bool edit(const char *file)
  * taken for it. */
 struct copy {
 	int directory;
-	char *path;
+	char *path, *name;
 };
 
-static void copy_remove(const struct copy *copy)
+/* Its path is the directory's then. */
+static void copy_remove(struct copy *copy)
 {
-	char *directory = must(strdup(copy->path));
-
-	(void)unlinkat(copy->directory, strrchr(copy->path, '/') + 1, 0);
-	(void)rmdir(dirname(directory)); /* not where the editor left something there */
-	free(directory);
+	(void)unlinkat(copy->directory, copy->name, 0);
+	copy->name[-1] = 0;
+	(void)rmdir(copy->path); /* not where the editor left something there */
 }
 
 static void copy_close(struct copy *copy)
@@ -69,39 +67,36 @@ static void copy_close(struct copy *copy)
 static bool copy_make(struct copy *copy, const struct target *target)
 {
 	char *directory = must(strdup("/var/tmp/capwrap-edit-XXXXXX"));
-	bool made = mkdtemp(directory);
-	int fd, error;
+	bool made;
+	int fd;
 
-	copy->directory = made ? open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	error = errno;
+	*copy = (struct copy){.directory = -1};
+	if (!mkdtemp(directory) || (copy->directory = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+		complain(directory, "%s", strerror(errno));
+		free(directory);
+		return false;
+	}
 	if (asprintf(&copy->path, "%s/%s", directory, target->name) < 0)
 		must(NULL);
 	free(directory);
-	errno = error;
-	/* While it is locked, systemd-tmpfiles lets it be. */
-	if (copy->directory >= 0)
-		(void)flock(copy->directory, LOCK_SH);
-	fd = copy->directory < 0 ? -1 : openat(copy->directory, target->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	copy->name = strrchr(copy->path, '/') + 1;
+	(void)flock(copy->directory, LOCK_SH); /* what is locked systemd-tmpfiles lets be */
+	fd = openat(copy->directory, copy->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	made = fd >= 0 && bytes_write(fd, target->bytes, target->size);
 	if (!made)
 		complain(copy->path, "%s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	if (!made && copy->directory >= 0)
+	if (!made)
 		copy_remove(copy);
 	return made;
-}
-
-static char *copy_read(const struct copy *copy, size_t *size)
-{
-	return bytes_read(copy->directory, strrchr(copy->path, '/') + 1, size);
 }
 
 static bool copy_differs(const struct target *target, const struct copy *copy)
 {
 	size_t size;
-	char *bytes = copy_read(copy, &size);
-	bool differs = bytes && (size != target->size || memcmp(bytes, target->bytes, size) != 0);
+	char *bytes = bytes_read(copy->directory, copy->name, &size);
+	bool differs = bytes && !target_holds(target, bytes, size);
 
 	free(bytes);
 	return differs;
@@ -131,14 +126,14 @@ static int copy_put(const struct target *before, const char *asked, const struct
 	static struct target target;
 	const struct entry *listed;
 	size_t size;
-	char *bytes = copy_read(copy, &size);
+	char *bytes = bytes_read(copy->directory, copy->name, &size);
 	int code = DIFFERS;
 
 	if (!bytes) {
 		complain(copy->path, "%s", strerror(errno));
 		return TROUBLE;
 	}
-	if (size == before->size && !memcmp(bytes, before->bytes, size)) {
+	if (target_holds(before, bytes, size)) {
 		printf("not changed\n");
 		free(bytes);
 		return DONE;

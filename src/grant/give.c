@@ -102,7 +102,7 @@ int script_put(struct work *work, struct target *target, const char *bytes, size
 		return DIFFERS;
 	}
 	/* What was granted otherwise may have been somebody's file before: only a fresh one nobody can still write to. */
-	same = made && size == target->size && !memcmp(bytes, target->bytes, size) && target_has(target, work->capabilities);
+	same = made && target_holds(target, bytes, size) && target_has(target, work->capabilities);
 	signals_hold();
 	if (!same)
 		replaced = target_replace(target, bytes, size, work->capabilities, edited, note, &noted);

@@ -124,6 +124,11 @@ bool target_read(struct target *target)
 	return target->bytes;
 }
 
+bool target_holds(const struct target *target, const char *bytes, size_t size)
+{
+	return size == target->size && !memcmp(bytes, target->bytes, size);
+}
+
 /* ---- What it is to be */
 
 void options_of(char options[LINE_SIZE + 1], const struct line *line)
@@ -323,22 +328,26 @@ static bool attributes_copy(int from, int to)
 	return good;
 }
 
-/* Whoever has it open for writing could change what is copied, or has done so since it was read. A lease is given only where nobody
- * has. */
-static bool is_busy(const struct target *target)
+/* Whoever has it open for writing could change what is copied. A lease is given only where nobody has. */
+static bool is_busy(int fd)
 {
-	int fd = target->file;
-	size_t size = 0;
-	char *bytes;
 	bool busy;
 
 	(void)signal(SIGIO, SIG_IGN); /* by which a lease is taken back */
 	busy = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
-	bytes = bytes_of(fd, &size);
-	busy |= !bytes || size != target->size || memcmp(bytes, target->bytes, size) != 0;
-	free(bytes);
 	return busy;
+}
+
+/* Since it was read, by somebody who is no longer busy with it. */
+static bool is_changed(const struct target *target)
+{
+	size_t size;
+	char *bytes = bytes_of(target->file, &size);
+	bool changed = !bytes || !target_holds(target, bytes, size);
+
+	free(bytes);
+	return changed;
 }
 
 /* Is the script itself at fault? What the wrapper holds is no matter of the script's. What is said is of the script, also where what
@@ -347,7 +356,7 @@ static bool is_refused(struct verdict *verdict, const char *path, const char *sa
 {
 	if (!strcmp(verdict->decision.script.path.real, path))
 		snprintf(verdict->decision.script.path.real, PATH_MAX, "%s", said);
-	return !verdict->runs && refusal_texts[verdict->faults[0].reason].rule != RULE_CEILING;
+	return !verdict->runs && refusal_rule(&verdict->faults[0]) != RULE_CEILING;
 }
 
 /* Tells what keeps it from running, and, with `all`, what else an administrator should know. */
@@ -472,7 +481,7 @@ enum replaced target_replace(struct target *target, const char *bytes, size_t si
 		complain(real, "it has other names, which would keep the old file; find / -xdev -samefile shows them");
 		return REFUSED;
 	}
-	if (is_busy(target)) {
+	if (is_busy(target->file) || is_changed(target)) {
 		refuse(&refusal, EXECUTE_BUSY);
 		complain_refusal(real, &refusal, NULL);
 		return REFUSED;

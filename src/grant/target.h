@@ -38,6 +38,9 @@ bool target_open_anyway(struct target *target, const char *real);
 /* Reads what it holds, where target_open has only read the first line. False with errno. */
 bool target_read(struct target *target);
 
+/* Is that what it held when it was read? */
+bool target_holds(const struct target *target, const char *bytes, size_t size);
+
 /* What the wrapper's options in a line are, in one way of writing them, with a blank before each; "" where it has none. */
 void options_of(char options[LINE_SIZE + 1], const struct line *line);
 

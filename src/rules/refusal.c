@@ -76,6 +76,11 @@ bool flaw(struct refusal *refusal, enum reason reason, const char *object)
 	return true;
 }
 
+enum rule refusal_rule(const struct refusal *refusal)
+{
+	return refusal_texts[refusal->reason].rule;
+}
+
 void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *))
 {
 	expand(text, refusal_texts[refusal->reason].reason, refusal, add, "", "");

@@ -68,6 +68,8 @@ struct refusal_text {
 extern const struct refusal_text refusal_texts[REASONS];
 extern const char rule_names[RULES][12];
 
+enum rule refusal_rule(const struct refusal *refusal);
+
 /* What went wrong, in words; foreign ones among them by `add`, which is text_add_escaped for a person's eyes. */
 void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *));
 
