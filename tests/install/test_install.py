@@ -95,6 +95,19 @@ def test_again_while_scripts_run(world):
     assert len(effective) > 50 and {int(value, 16) for value in effective} == {bit("cap_net_raw")}
 
 
+def test_removed(world):
+    """It goes, with what one has left that was killed, and whoever has it open has no capabilities with it."""
+    world.folder("bin")
+    wrappers = [world.program(f"bin/capwrap{ending}", WRAPPER) for ending in ("", ".arm-new", ".arm-old")]
+    held = [wrapper.open("rb") for wrapper in wrappers]
+    for _ in range(2):
+        done = script("arm", "-r", wrappers[0])
+        assert (done.returncode, done.stderr, os.listdir(wrappers[0].parent)) == (0, "", [])
+    for file in held:
+        assert os.listxattr(file.fileno()) == []
+        file.close()
+
+
 @pytest.mark.parametrize("step", ["cp", "chmod", "setcap", "sync", "ln", "mv", "chown"])
 def test_a_step_that_fails(world, step):
     """There is a wrapper with its capabilities, the old one, or where just setcap failed a new one without; and the next time mends it."""
