@@ -16,22 +16,21 @@
 #include "account.h"
 #include "foretell.h"
 #include "say.h"
+#include "script.h"
 #include "show.h"
 
 #define WRAPPER BINDIR "/capwrap"
 #define LOCK STATE "/lock"
 #define BESIDE ".capwrap-new" /* ends the name of the directory that the new one is made in */
 
-static const struct path_reasons reasons = {
-	.step = PATH_STEP,
-	.link = PATH_LINK,
-	.root = PATH_ROOT,
-	.owner = PATH_OWNER,
-	.writable = PATH_WRITABLE,
-	.sticky = PATH_STICKY,
-	.nosuid = FILE_NOSUID,
-	.links = true,
-};
+/* As the wrapper walks there, but that an administrator may name it by a link. */
+static bool walk(struct path *path, const char *absolute, struct refusal *refusal)
+{
+	struct path_reasons reasons = script_reasons;
+
+	reasons.links = true;
+	return path_walk(path, absolute, &reasons, refusal);
+}
 
 /* ---- As it lies there */
 
@@ -81,7 +80,7 @@ bool target_open(struct target *target, const char *absolute, struct refusal *re
 	target->directory = target->file = -1;
 	target->bytes = NULL;
 	target->name = "";
-	if (!path_walk(&target->path, absolute, &reasons, refusal))
+	if (!walk(&target->path, absolute, refusal))
 		return false;
 	if (!*target->path.real)
 		return refuse(refusal, FILE_TYPE);
@@ -233,7 +232,7 @@ static bool left_is_own(const char *directory)
 	static struct path path;
 	struct refusal refusal = {.room = 0};
 
-	if (path_walk(&path, directory, &reasons, &refusal))
+	if (walk(&path, directory, &refusal))
 		return !strcmp(path.real, directory);
 	if (refusal.reason != PATH_STEP)
 		complain(directory, "one that was killed left it there, where it is not only root's by now; remove it");

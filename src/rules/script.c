@@ -13,7 +13,7 @@
 #define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
 
-static const struct path_reasons reasons = {
+const struct path_reasons script_reasons = {
 	.step = PATH_STEP,
 	.link = PATH_LINK,
 	.root = PATH_ROOT,
@@ -65,11 +65,11 @@ static bool resolve(char real[PATH_MAX], const char *path)
 static bool script_walk(struct script *script, const char *path, struct refusal *refusal)
 {
 	/* Most are called by their canonical path, and need not be resolved. */
-	if (*path == '/' && path_walk(&script->path, path, &reasons, refusal) && !strcmp(path, script->path.real))
+	if (*path == '/' && path_walk(&script->path, path, &script_reasons, refusal) && !strcmp(path, script->path.real))
 		return true;
 	if (!resolve(script->path.way, path))
 		refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
-	else if (path_walk(&script->path, script->path.way, &reasons, refusal))
+	else if (path_walk(&script->path, script->path.way, &script_reasons, refusal))
 		return true;
 	*script->path.real = 0;
 	return false;
@@ -116,7 +116,7 @@ bool script_take(struct script *script, int fd, struct refusal *refusal)
 	script->fd = fd;
 	if (!file_look(&file, fd, "", AT_EMPTY_PATH) || !resolve_descriptor(script->path.way, fd))
 		return refuse(refusal, PATH_RESOLVE);
-	if (!path_walk(&script->path, script->path.way, &reasons, refusal)) {
+	if (!path_walk(&script->path, script->path.way, &script_reasons, refusal)) {
 		*script->path.real = 0;
 		return false;
 	}

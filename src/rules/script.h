@@ -12,6 +12,9 @@ struct script {
 	struct path path; /* canonical: what the interpreter is handed; "" where the walk there was refused */
 };
 
+/* What flaws of its path are called. */
+extern const struct path_reasons script_reasons;
+
 /* These hold whatever the caller does with names, links and directories:
  *  - the path is resolved once; what is then walked, opened and handed on is the result;
  *  - every step of it is trusted (path.h), so the interpreter opens the very file that was judged;
