@@ -160,6 +160,7 @@ void text_add_error(struct text *text, int error)
 		{EPERM, "operation not permitted"},
 		{ENOENT, "no such file or directory"},
 		{EIO, "input/output error"},
+		{EAGAIN, "a lease or the process limit forbids it"},
 		{E2BIG, "argument list too long"},
 		{ENOEXEC, "not a program that the kernel can run"},
 		{ENOMEM, "out of memory"},
