@@ -72,6 +72,36 @@ def test_ids_that_differ(world, attacker, beaten):
     beaten(world.run("/usr/bin/python3", "-c", become, script, uid=0), "CALL_IDS", script)
 
 
+# Runs a script with one of its standard streams opened on a file.
+OPENED = """
+import os, sys
+stream, flags, path = sys.argv[1:4]
+os.dup2(os.open(path, int(flags)), int(stream))
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+@pytest.mark.parametrize("stream, flags, mode, body", [
+    (0, os.O_PATH, 0o600, "read -r word </dev/stdin"),
+    (0, os.O_WRONLY, 0o622, "read -r word </dev/stdin"),
+    (1, os.O_PATH, 0o600, "echo changed >/dev/stdout"),
+    (1, os.O_RDONLY, 0o644, "echo changed >/dev/stdout"),
+    (2, os.O_PATH, 0o600, "echo changed >/dev/stderr"),
+    (2, os.O_RDONLY, 0o644, "echo changed >/dev/stderr"),
+])
+def test_streams_that_are_opened_again(world, attacker, stream, flags, mode, body):
+    """By its name a script opens a stream again, with its capabilities: a file that the caller may not write to, or not read."""
+    told = []
+    for script in jobs(world, "dash", f'{body}\necho "$word" >"$1"\n', caps="cap_dac_override"):
+        secret, out = world.top / "secret", attacker.home / script.name
+        secret.write_text("secret\n")
+        secret.chmod(mode)
+        attacker.writes(out, "", mode=0o644)
+        done = attacker.python(OPENED, stream, flags, secret, script, out)
+        told.append((done.code, secret.read_text().strip(), out.read_text().strip()))
+    assert told == ([(0, "secret", "secret"), (0, "secret", "")] if stream == 0 else [(0, "changed", ""), (0, "secret", "")])
+
+
 def test_umask(world, attacker):
     """Set-user-ID programs that took over a umask of 0: what a script makes for root is the caller's to write to."""
     caps = "cap_chown,cap_dac_override"

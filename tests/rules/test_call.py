@@ -128,11 +128,13 @@ def test_call_closed_descriptors_without_null(world, refused):
     genuine(world.run("unshare", "--mount", "sh", "-c", fix, "-", script, uid=0))
 
 
-STANDARD = """
+STREAMS = """
 import os, sys
 with open(sys.argv[1], "w") as out:
     for fd in range(3):
         print(os.readlink(f"/proc/self/fd/{fd}"), file=out)
+"""
+USED = """
     print(os.read(0, 1), os.write(1, b"x"), os.write(2, b"x"), file=out)
 """
 
@@ -147,11 +149,28 @@ def test_closed_descriptors_are_on_dev_null(world, closed):
             os.close(fd)
 
     told = world.folder("home", uid=USER) / "told"
-    result = world.run(world.script("show", "python3", STANDARD), told, preexec_fn=close)
+    result = world.run(world.script("show", "python3", STREAMS + USED), told, preexec_fn=close)
     assert result.code == 0, result
     *paths, used = told.read_text().splitlines()
     assert [paths[fd] for fd in closed] == ["/dev/null"] * len(closed)
     assert used == "b'' 1 1"
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_RDWR, os.O_PATH], ids=oct)
+def test_descriptors_for_what_they_are_not_used_for(world, number, flags):
+    """Others come to lie on /dev/null; those that can be used stay. Both bits of the access mode ask for both rights."""
+    home = world.folder("home", uid=USER)
+    file, told = home / "file", home / "told"
+    file.write_text("x")
+    file.chmod(0o666)
+    fd = os.open(file, flags)
+    result = world.run(world.script("show", "python3", STREAMS), told,
+        preexec_fn=lambda: os.dup2(fd, number))
+    os.close(fd)
+    assert result.code == 0, result
+    used = flags in (os.O_RDONLY if number == 0 else os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_RDWR)
+    assert told.read_text().splitlines()[number] == (str(file) if used else "/dev/null")
 
 
 @pytest.mark.parametrize("call", ["capget", "capset"])
