@@ -51,6 +51,7 @@ echo $(echo child)
 (echo child)
 sh -c 'echo child'
 echo child | cat
+cd /nonexistent 2>/dev/null || :
 """
 LANGUAGES = {
     "python": Language(PYTHON_BESIDE + PYTHON, PYTHON_CHILDREN, """
@@ -61,6 +62,7 @@ def wait(secret):
 wait("the" + "secret")
 """, "import os; os.system('EVIL')\n", "py"),
     "perl": Language(PERL, """
+require Net::SMTP;
 system("echo", "child");
 print `echo child`;
 open my $pipe, "-|", "$^X -e 'print qq(child\\\\n)'"; print <$pipe>;
@@ -161,6 +163,7 @@ public class Job {
   public static void main(String[] words) throws Exception {
     new ProcessBuilder("echo", "child").inheritIO().start().waitFor();
     Runtime.getRuntime().exec("echo child").waitFor();
+    java.util.prefs.Preferences.userRoot().node("capwrap").put("a", "b");
   }
 }
 """, """
@@ -176,5 +179,5 @@ public class Job {
 }
 
 # By the first name of a row.
-LANGUAGE_OF = {name: LANGUAGES["shell"] for name in ("bash", "dash", "zsh", "ksh", "sh", "busybox")} | {
+LANGUAGE_OF = {name: LANGUAGES["shell"] for name in ("bash", "dash", "zsh", "ksh", "mksh", "sh", "busybox")} | {
     "gawk": LANGUAGES["awk"], "awk": LANGUAGES["awk"]} | LANGUAGES

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "sets.h"
@@ -14,12 +16,15 @@
 #endif
 
 /* Is it open for what it is used for? If not, the caller need not have that right to the file, and a script that opens it again, as
- * /dev/stderr, has it by its capabilities. Where one was closed, glibc has opened one of which every use fails. */
+ * /dev/stderr, has it by its capabilities. Where one was closed, glibc has opened one of which every use fails. Files of /proc ask for
+ * the capabilities of whoever writes. */
 static bool descriptor_usable(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
+	struct statfs fs;
 
-	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) &&
+		(fd == STDIN_FILENO || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC);
 }
 
 /* A file that is opened later must not become the script's standard input, output or error. */
@@ -30,8 +35,20 @@ static bool descriptors_open(struct refusal *refusal)
 			continue;
 		close(fd);
 		if (open("/dev/null", O_RDWR) != fd)
-			return refuse(refusal, errno == EMFILE ? FILE_LIMIT : CALL_DESCRIPTORS);
+			return refuse(refusal, errno == EMFILE ? CALL_LIMIT : CALL_DESCRIPTORS);
 	}
+	return true;
+}
+
+/* A program that finds none free may take one of the caller's for its own: bash reads its script from standard output then. These are
+ * closed again when the script starts. */
+static bool descriptors_are_left(void)
+{
+	const int room = 64, above = 10; /* where shells look */
+
+	for (int i = 0; i < room; i++)
+		if (fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, above) < 0)
+			return false;
 	return true;
 }
 
@@ -105,9 +122,11 @@ bool call_read(struct call *call, int argc, char **argv, struct refusal *refusal
 	if (prctl(PR_GET_MDWE, 0, 0, 0, 0) > 0)
 		return refuse(refusal, CALL_MEMORY);
 	if (start->door == DOOR_BINFMT && !script_move(&start->fd))
-		return refuse(refusal, errno == EMFILE || errno == EINVAL ? FILE_LIMIT : FILE_OPEN);
+		return refuse(refusal, CALL_LIMIT);
 	if (!descriptors_open(refusal))
 		return false;
+	if (!descriptors_are_left())
+		return refuse(refusal, CALL_LIMIT);
 	if (argc < 2)
 		return refuse(refusal, CALL_USAGE);
 	call->arguments = argv + at + 1;

@@ -49,7 +49,8 @@ static bool interpreter_writes_documents(const struct decision *decision)
 {
 	const char *real = strrchr(decision->interpreter.path.real, '/');
 
-	return interpreter_is(decision, "bash") || interpreter_is(decision, "ksh") || interpreter_is(decision, "zsh") ||
+	return interpreter_is(decision, "bash") || interpreter_is(decision, "ksh") || interpreter_is(decision, "mksh") ||
+		interpreter_is(decision, "zsh") ||
 		(interpreter_is(decision, "sh") && strcmp(real, "/dash") != 0 && strcmp(real, "/busybox") != 0);
 }
 

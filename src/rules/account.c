@@ -194,7 +194,7 @@ static const char *file_read(const char *name, size_t *size, struct refusal *ref
 	while (fd >= 0 && *size < FILE_MAX && (length = read(fd, bytes + *size, FILE_MAX - *size)) > 0)
 		*size += (size_t)length;
 	if (length)
-		refuse_about(refusal, fd < 0 && errno == EMFILE ? FILE_LIMIT : ACCOUNT_STEP, path.real, length > 0 ? EFBIG : errno);
+		refuse_about(refusal, ACCOUNT_STEP, path.real, length > 0 ? EFBIG : errno);
 	if (fd >= 0)
 		close(fd);
 	return length ? NULL : bytes;

@@ -56,9 +56,9 @@ bool decide(struct decision *decision, const struct start *start, struct refusal
 
 size_t decision_arguments_max(const struct decision *decision, size_t count)
 {
-	const size_t script_after_end = 3;
+	const size_t command_script_after_end = 5;
 
-	return decision->line.count + ADDED_MAX + count + script_after_end;
+	return decision->line.count + ADDED_MAX + count + command_script_after_end;
 }
 
 void decision_arguments(char **arguments, struct decision *decision, char *const *callers, size_t count)
@@ -72,6 +72,11 @@ void decision_arguments(char **arguments, struct decision *decision, char *const
 		*next++ = (char *)proven->added[i];
 	memcpy(next, decision->line.words + 1, words * sizeof *next);
 	next += words;
+	/* Who says --unproven may have ended the options. */
+	if (proven && *proven->command && !decision->line.unproven) {
+		*next++ = (char *)"-c";
+		*next++ = (char *)proven->command;
+	}
 	*next++ = decision->script.path.real;
 	if (proven && *proven->after)
 		*next++ = (char *)proven->after;
@@ -153,5 +158,6 @@ void decision_environment(struct decision *decision, char *const given[])
 		.assigned = decision->line.assigned,
 		.own = own,
 		.modules = decision->modules,
+		.plain = decision->proven && decision->proven->catalogues,
 	});
 }

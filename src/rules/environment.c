@@ -35,6 +35,8 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 
 	"PYTHONNOUSERSITE=1",
 	"PYTHONDONTWRITEBYTECODE=1", /* a __pycache__ made with CAP_DAC_OVERRIDE would be the caller's */
+	/* Net::Config, which Net::SMTP and others load, runs ~/.libnetrc of passwd's home, unless it is being configured. */
+	"PERL5OPT=-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}",
 	"GUILE_AUTO_COMPILE=0",
 	"R_PROFILE_USER=/dev/null",
 	"R_ENVIRON_USER=/dev/null",
@@ -44,7 +46,7 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 	LUA("_5_3", "5.3"),
 	LUA("_5_4", "5.4"),
 	"CLASSPATH=/dev/null/none", /* Java's default is the current directory */
-	"JAVA_TOOL_OPTIONS=-XX:+DisableAttachMechanism -XX:-UsePerfData",
+	"JAVA_TOOL_OPTIONS=-XX:+DisableAttachMechanism -XX:-UsePerfData -Duser.home=/dev/null", /* else the home is passwd's */
 	"DOTNET_EnableDiagnostics=0",
 };
 
@@ -52,7 +54,7 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 
 /* Kept where the value is sane. */
 static const char allowed[][20] = {
-	"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "TZ", "LANG", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE",
+	"TERM", "COLORTERM", "NO_COLOR", "TZ", "LANG", "LC_ALL", "LC_ADDRESS", "LC_COLLATE", "LC_CTYPE",
 	"LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME", "LC_NUMERIC", "LC_PAPER",
 	"LC_TELEPHONE", "LC_TIME",
 };
@@ -183,7 +185,7 @@ static bool is_locale(const char *value)
 	return !*value || (*value == '@' && value[1] && !value[1 + strspn(value + 1, LETTERS)]);
 }
 
-static bool is_locale_name(const char *entry)
+bool environment_is_locale(const char *entry)
 {
 	return starts(entry, "LANG=") || starts(entry, "LC_");
 }
@@ -195,7 +197,7 @@ static bool is_sane(const char *entry, const char *value)
 
 	if (strnlen(value, VALUE_MAX + 1) > VALUE_MAX)
 		return false;
-	if (is_locale_name(entry))
+	if (environment_is_locale(entry))
 		return is_locale(value);
 	if (zone && (*value == '/' || strstr(value, "..")))
 		return false;
@@ -204,7 +206,7 @@ static bool is_sane(const char *entry, const char *value)
 
 bool environment_steers_paths(const char *entry)
 {
-	return is_locale_name(entry) && !is_locale(entry + name_length(entry) + 1);
+	return environment_is_locale(entry) && !is_locale(entry + name_length(entry) + 1);
 }
 
 void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], const struct environment *environment)
@@ -226,7 +228,8 @@ void environment_build(const char *built[ENVIRONMENT_MAX], char *const given[], 
 		size_t length = name_length(*given);
 
 		if (!length || !(is_kept(*given, length, environment->kept) ||
-				       (is_allowed(*given, length) && is_sane(*given, *given + length + 1))))
+				       (is_allowed(*given, length) && is_sane(*given, *given + length + 1) &&
+					       !(environment->plain && environment_is_locale(*given)))))
 			continue;
 		if (!built_has(built, count, *given, length))
 			built[count++] = *given;

@@ -12,6 +12,7 @@ struct environment {
 	char *const *assigned; /* NAME=VALUE */
 	const char *const *own; /* NAME=VALUE of the script's account; or NULL */
 	const char *modules;   /* PYTHONPATH=DIRECTORY */
+	bool plain;            /* no locale of the caller's */
 };
 
 /* Fills `built`: what the line assigns; what is the account's; of the caller's `given`, the names that it keeps as they are and those of the
@@ -27,6 +28,9 @@ bool environment_steers_loader(const char *name);
 
 /* Names, or NAME=VALUE, by which interpreters find code or take options. */
 bool environment_steers_interpreter(const char *name);
+
+/* Does NAME=VALUE choose a locale? */
+bool environment_is_locale(const char *entry);
 
 /* Does NAME=VALUE choose a locale under which a path may be another name? */
 bool environment_steers_paths(const char *entry);

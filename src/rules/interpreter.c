@@ -67,7 +67,7 @@ static bool is_native(const struct interpreter *interpreter, struct refusal *ref
 	if (fd >= 0)
 		close(fd);
 	if (length < 0)
-		return refuse_about(refusal, error == EMFILE ? FILE_LIMIT : INTERPRETER_STEP, path, error);
+		return refuse_about(refusal, INTERPRETER_STEP, path, error);
 	return (!memcmp(head.e_ident, own_head.e_ident, EI_VERSION) && head.e_machine == own_head.e_machine) ||
 		refuse_about(refusal, INTERPRETER_PROGRAM, path, 0);
 }

@@ -7,8 +7,8 @@
 #include "sets.h"
 
 static const struct proven table[] = {
-#define INTERPRETER(names, files, applet, options, last, needs, after, blocked, above, rereads, ...) \
-	{names, files, applet, options, last, needs, {__VA_ARGS__}, after, blocked, above, rereads},
+#define INTERPRETER(names, files, applet, options, last, needs, command, after, blocked, above, rereads, catalogues, ...) \
+	{names, files, applet, options, last, needs, {__VA_ARGS__}, command, after, blocked, above, rereads, catalogues},
 #include "interpreters.h"
 #undef INTERPRETER
 };
@@ -161,7 +161,8 @@ static bool options_trust(const struct proven *row, const struct line *line, str
 	if (last && !letters_known(row, last + 1, strlen(last) - 2))
 		return refuse_about(refusal, PROVEN_OPTION, last, 0);
 	for (char *const *entry = line->assigned; *entry; entry++)
-		if (environment_steers_interpreter(*entry) && !list_has(row->options, *entry))
+		if ((environment_steers_interpreter(*entry) || (row->catalogues && environment_is_locale(*entry))) &&
+			!list_has(row->options, *entry))
 			return refuse_about(refusal, PROVEN_OPTION, *entry, 0);
 	return true;
 }

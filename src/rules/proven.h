@@ -21,10 +21,12 @@ struct proven {
 	char last[2];      /* the letter of the option that takes the script, which must be the last word's last */
 	char needs[72];    /* words that the line must have; one of those with a | between */
 	char added[ADDED_MAX][36]; /* words that the wrapper puts behind its name */
+	char command[8];   /* runs the script, as the argument of -c before it */
 	char after[3];     /* the word behind the script, which ends the options */
 	uint64_t blocked;  /* signals that it would answer with what it knows, as bits */
 	bool above;        /* it looks for modules in all directories above the script */
 	bool rereads;      /* it takes what stands behind its name in the first line for its options */
+	bool catalogues;   /* in any locale but C it looks for messages in the current directory */
 };
 
 /* Options: the first word is a dash and the letters that need no argument and may be joined. Each other one is a word of

@@ -19,6 +19,9 @@ REFUSAL(CALL_SETID, RULE_CALL, 125,
 REFUSAL(CALL_DESCRIPTORS, RULE_CALL, 125,
 	"descriptors 0 to 2 can't be opened on /dev/null: %e",
 	"mknod -m 666 /dev/null c 1 3")
+REFUSAL(CALL_LIMIT, RULE_CALL, 125,
+	"fewer than 64 file descriptors are left",
+	"ulimit -n 1024")
 REFUSAL(CALL_CAPABILITIES, RULE_CALL, 125,
 	"the effective set can't be emptied: %e",
 	"allow capget and capset in the seccomp filter")
@@ -55,9 +58,6 @@ REFUSAL(PATH_STICKY, RULE_PATH, 125,
 REFUSAL(FILE_OPEN, RULE_FILE, 125,
 	"can't be opened for reading: %e",
 	"let those who run it read it, too, since the interpreter has to")
-REFUSAL(FILE_LIMIT, RULE_FILE, 125,
-	"can't be opened: %e",
-	"ulimit -n 1024")
 REFUSAL(FILE_TYPE, RULE_FILE, 125,
 	"not a regular file",
 	"name a script")

@@ -68,7 +68,7 @@ static bool script_walk(struct script *script, const char *path, struct refusal 
 	if (*path == '/' && path_walk(&script->path, path, &script_reasons, refusal) && !strcmp(path, script->path.real))
 		return true;
 	if (!resolve(script->path.way, path))
-		refuse(refusal, errno == EMFILE ? FILE_LIMIT : PATH_RESOLVE);
+		refuse(refusal, PATH_RESOLVE);
 	else if (path_walk(&script->path, script->path.way, &script_reasons, refusal))
 		return true;
 	*script->path.real = 0;
@@ -98,7 +98,7 @@ bool script_open(struct script *script, const char *path, struct refusal *refusa
 	if (script->fd < 0 && errno == EACCES && access(real, X_OK) < 0)
 		return refuse_execution(script, refusal);
 	if (script->fd < 0 || !file_look(&file, script->fd, "", AT_EMPTY_PATH))
-		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
+		return refuse(refusal, FILE_OPEN);
 	return file_trust(&file, refusal);
 }
 
@@ -128,7 +128,7 @@ bool script_take(struct script *script, int fd, struct refusal *refusal)
 	/* The interpreter opens it by the caller's own rights. */
 	own = open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0)
-		return refuse(refusal, errno == EMFILE ? FILE_LIMIT : FILE_OPEN);
+		return refuse(refusal, FILE_OPEN);
 	close(own);
 	return file_trust(&file, refusal);
 }

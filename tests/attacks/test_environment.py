@@ -207,3 +207,20 @@ def test_codeset(world, attacker, request, line, name):
         world.run(f"/usr/bin/{line}", writer, sought, cwd=attacker.home, env={"PATH": "/usr/bin", "LANG": "C.UTF-8"})
         result = world.run(script, cwd=attacker.home, env={"PATH": "/usr/bin:/bin", name: codeset})
         assert ("attacker" in result.text) == (wrapper == world.naive), (result, os.listdir(attacker.home))
+
+
+def test_width_of_a_listing(world):
+    """As wide as the caller says, ps cuts the names off by which a script picks what it signals."""
+    name = "worker-of-root-7007"
+    naive, script = jobs(world, "dash", "ps -o args= -p $$ | cat\n")
+    told = [world.run(job, name, env={"COLUMNS": str(len(str(job)) + 24)}).text.strip() for job in (naive, script)]
+    assert name not in told[0] and told[1].endswith(f" {name}"), told
+
+
+def test_settings_in_the_home_of_passwd(world, attacker, accounts):
+    """HOME does not say where it is: what Net::SMTP loads runs a file there. Naive is shown by the module alone."""
+    attacker.writes(attacker.home / ".libnetrc", f"system('{attacker.program}'); +{{}}\n")
+    for job, wins in zip(jobs(world, "perl", "use Net::SMTP;\nprint 'genuine';\n"), (True, False)):
+        told = accounts.run(job)
+        assert told.text.endswith("genuine") and attacker.mark.exists() == wins, told
+        attacker.mark.unlink(missing_ok=True)

@@ -206,7 +206,7 @@ def test_env_hides_no_program(world, refused, line):
         refused(world.run(script), ENVS[line], script)
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("limit", "FILE_LIMIT"), ("unreadable", "INTERPRETER_STEP")])
+@pytest.mark.parametrize(("kind", "reason"), [("limit", "CALL_LIMIT"), ("unreadable", "INTERPRETER_STEP")])
 def test_interpreter_that_can_not_be_read(world, refused, kind, reason):
     """Where the wrapper can't see what a script of an interpreter starts, the kernel would start it all the same."""
     evil = world.program("evil", BUILD / "tests/programs/status", caps="")

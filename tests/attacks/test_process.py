@@ -102,6 +102,53 @@ def test_streams_that_are_opened_again(world, attacker, stream, flags, mode, bod
     assert told == ([(0, "secret", "secret"), (0, "secret", "")] if stream == 0 else [(0, "changed", ""), (0, "secret", "")])
 
 
+@pytest.mark.parametrize("stream", [1, 2])
+def test_file_of_proc_as_a_stream(world, attacker, stream):
+    """It is the writer whom the kernel asks: what a harmless script prints sets something of another user's process."""
+    told = []
+    with subprocess.Popen(["sleep", "60"], user=OTHER) as process:
+        slack = Path(f"/proc/{process.pid}/timerslack_ns")
+        for script, number in zip(jobs(world, "dash", f'echo "$1" >&{stream}\n', caps="cap_sys_nice"), (77777, 88888)):
+            done = attacker.python(OPENED, stream, os.O_WRONLY, slack, script, number)
+            told.append((done.code, slack.read_text()))
+        process.kill()
+    assert told == [(0, "77777\n"), (0, "77777\n")]
+
+
+# Leaves a program few descriptors, by a limit or by holding the others, and has it write to a file.
+FEW = """
+import os, resource, sys
+way, limit, out = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+os.dup2(os.open(out, os.O_RDWR), 1)
+for fd in range(limit, 1024 if way == "held" else 0):
+    os.dup2(0, fd)
+most = 1024 if way == "held" else limit
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+@pytest.mark.parametrize("way", ["limit", "held"])
+def test_script_read_on_where_it_writes(world, attacker, beaten, way):
+    """bash keeps its script open at the highest number that is left, and reads on there after the script has put its output there."""
+    body = f"exec 9>&1\n/bin/true\necho genuine >&9\n{TELL}"
+    naive, script = jobs(world, "bash", body)
+
+    def run(*argv, limit=10):
+        attacker.writes(attacker.home / "out", attacker.shell(world.wrapper).split("\n", 1)[1])
+        return attacker.python(FEW, way, limit, attacker.home / "out", *argv)
+
+    run(naive)
+    attacker.mark.unlink()
+    beaten(run(script), "CALL_LIMIT", script)
+    # A limit can be lowered later: then it does not matter how many were left at the start.
+    for limit in range(6, 20):
+        run("/usr/bin/bash", "--norc", "-c", '. "$0"', script, limit=limit)
+        attacker.loses()
+    run("/usr/bin/bash", script)
+    attacker.mark.unlink()
+
+
 def test_umask(world, attacker):
     """Set-user-ID programs that took over a umask of 0: what a script makes for root is the caller's to write to."""
     caps = "cap_chown,cap_dac_override"

@@ -16,11 +16,11 @@ from kit import GENUINE, PYTHON_FILE, USER, World, check, mount
 # Fixes that are words, since only who looks after the script or the machine knows what to do.
 WORDS = {
     "CALL_USAGE": "it is called, or it is not",
+    "CALL_LIMIT": "the limit is the caller's",
     "PATH_LINK": "somebody turned a link meanwhile",
     "PATH_ROOT": "in a user namespace nobody is root",
     "PATH_MOVED": "it was exchanged just now",
     "FILE_OPEN": "who may read a script is its owner's decision",
-    "FILE_LIMIT": "the limit is the caller's",
     "FILE_TYPE": "it is no script",
     "EXECUTE_OTHERS": "who may run a script is its owner's decision",
     "LINE_PROGRAM": "it is no script",

@@ -43,10 +43,10 @@ def test_manual_lists_every_interpreter():
     table = subprocess.run([BUILD / "tests/unit/interpreters"], capture_output=True, text=True, check=True).stdout
     listed = " ".join(section(rendered(SOURCE / "man/capwrap.1"), "INTERPRETERS").split())
     for row in table.splitlines():
-        names, _, applet, options, last, needs, added, after, *_ = row.split("\t")
+        names, _, applet, options, last, needs, added, command, after, *_ = row.split("\t")
         letters, *words = options.split()
         wanted = [names.split()[0].rstrip("#"), applet, letters.rstrip("-"), *words, *needs.replace("|", " ").split(),
-                  f"-{last}" if last else "", added, after]
+                  f"-{last}" if last else "", added, command, after]
         at = 0
         for word in wanted:
             spelt = word.replace(",", " ").replace("#", "N").replace("*", "...")

@@ -93,7 +93,7 @@ __attribute__((constructor)) static void locale_compile(void)
 
 static bool sane(const char *entry)
 {
-	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES", "LANG", "LC_ALL", "LC_ADDRESS",
+	static const char *const plain[] = {"TERM", "COLORTERM", "NO_COLOR", "LANG", "LC_ALL", "LC_ADDRESS",
 		"LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME",
 		"LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME"};
 	const char *value = entry + name_length(entry) + 1;

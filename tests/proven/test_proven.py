@@ -9,10 +9,13 @@ All this holds of the children that its standard library starts, too."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +29,12 @@ SECURE_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 ELSEWHERE = os.environ.get("CAPWRAP_INTERPRETERS", "")  # further directories, of root's
 GRANTS = ("cap_net_raw", "cap_dac_read_search", "cap_dac_override")
 PLACES = ("/tmp/", "/dev/shm/", "/var/tmp/")
+
+# Debian's sh is dash.
+SHELLS = Path(tempfile.mkdtemp(prefix="capwrap-shells-", dir="/opt"))
+SHELLS.chmod(0o755)
+(SHELLS / "sh").symlink_to("/usr/bin/bash")
+atexit.register(shutil.rmtree, SHELLS)
 
 # Where a row does what a property rules out: the names, HOME being the current directory; and in words, as SECURITY.md has
 # it.
@@ -54,10 +63,12 @@ class Row:
     last: str
     needs: list[str]
     added: list[str]
+    command: str
     after: str
     blocked: int
     above: bool
     rereads: bool
+    catalogues: bool
     key: str = ""
 
     @property
@@ -72,7 +83,7 @@ class Row:
         """All by which it can be called here: bare names as the wrapper looks them up, and paths elsewhere. By each the real
         file is the row's."""
         found = []
-        for folder in f"{SECURE_PATH}:{ELSEWHERE}".split(":"):
+        for folder in f"{SECURE_PATH}:{SHELLS}:{ELSEWHERE}".split(":"):
             for path in sorted(Path(folder).glob("*")) if folder else []:
                 name = path.name if folder in SECURE_PATH.split(":") else str(path)
                 if self.fits(path) and name not in found and os.access(path, os.X_OK):
@@ -89,10 +100,11 @@ def alike(name: str, pattern: str) -> bool:
 def table() -> dict[str, Row]:
     rows = {}
     for line in subprocess.run([BUILD / "tests/unit/interpreters"], capture_output=True, text=True, check=True).stdout.splitlines():
-        names, files, applet, options, last, needs, added, after, blocked, above, rereads = line.split("\t")
-        row = Row(names.split(), files.split(), applet, options.split(), last, needs.split(), added.split(), after,
-                  int(blocked, 16), above == "1", rereads == "1")
-        row.key = row.names[0].rstrip("#") + (" before 3.11" if row.needs == ["-I"] else "")
+        names, files, applet, options, last, needs, added, command, after, blocked, above, rereads, catalogues = line.split("\t")
+        row = Row(names.split(), files.split(), applet, options.split(), last, needs.split(), added.split(), command, after,
+                  int(blocked, 16), above == "1", rereads == "1", catalogues == "1")
+        row.key = row.names[0].rstrip("#") + (" before 3.11" if row.needs == ["-I"] else " that is bash" if row.files == ["bash"]
+                                              and row.names == ["sh"] else "")
         rows[row.key] = row
     return rows
 
@@ -172,7 +184,7 @@ TRAPS = """
 .mkshrc .shrc .inputrc .irbrc .gemrc Gemfile .bundle/config .guile .perlrc .perldb .pythonrc.py .expect.rc .gawkrc .sedrc
 pyvenv.cfg sitecustomize.py usercustomize.py os.py sys.py site.py json.py multiprocessing.py time.py encodings/__init__.py
 python311.zip python3._pth package.json node_modules/fs.js node_modules/colour/index.js .noderc .npmrc php.ini php-cli.ini
-.user.ini init.lua colour.lua colour.so colour.php colour.rb colour.pm colour.js .hotspotrc .hotspot_compiler JDK_JAVA_OPTIONS
+.user.ini init.lua colour.lua colour.so colour.php colour.rb colour.pm colour.js .hotspotrc .hotspot_compiler .libnetrc .netrc JDK_JAVA_OPTIONS
 META-INF/services/java.nio.file.spi.FileSystemProvider Job.class Job.java tclIndex init.tcl pkgIndex.tcl colour.tcl boot-9.scm
 ice-9/boot-9.scm ice-9/popen.scm strict.pm warnings.pm rubygems.rb json.rb did_you_mean.rb libc.so.6 gconv-modules utf8 ignore
 pipefail errexit posix echo sh cat sleep
@@ -198,6 +210,8 @@ def home_of_traps(world: World) -> Path:
         path.write_text(f"#!{attacker.program}\n")
         path.chmod(0o755)
     subprocess.run(["chown", "-R", f"{USER}:{USER}", attacker.home], check=True)
+    # By passwd it is found, too, whatever HOME is.
+    (world.top / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\ncaller:x:{USER}:{USER}::{attacker.home}:/bin/sh\n")
     return attacker.home
 
 
@@ -246,9 +260,10 @@ def traced(world: World, home: Path, text: str, body: str, capability: str, *arg
     """Runs a script of that line as the user, in the user's home and with the user's environment; what it did."""
     script, trace = world.script(name, text, body, f"{capability}=i"), world.top / "trace"
     variables = [f"{variable}={home}" for variable in NAMES] + ["LANG=C.UTF-8"]
+    known = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"', world.top / "passwd"]
     # A tracer with CAP_SYS_PTRACE does not keep the wrapper from its capabilities.
     result = world.run(
-        "strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=%file,bind,listen", "-e", "signal=none", "-o", trace,
+        *known, "strace", "-f", "-y", "-qq", "-s", "4096", "-e", "trace=%file,bind,listen", "-e", "signal=none", "-o", trace,
         *AS_USER, "/usr/bin/env", "-i", *variables, script, *arguments, uid=0, cwd=home, stdin=stdin.encode(), timeout=120)
     return result, deeds(trace.read_text(errors="surrogateescape"), script, home)
 
@@ -498,8 +513,9 @@ def documented() -> str:
         words += [option.replace(",", " ").replace("#", "N").replace("*", "...") for option in row.options[1:]]
         words += [f"-{row.last}"] if row.last else []
         must = f"; needs {' and '.join(row.needs).replace('|', ' or ')}" if row.needs else ""
-        added = " ".join([*row.added, *([f"{row.after} behind the script"] if row.after else [])])
+        added = " ".join([*row.added, *([f"-c '{row.command}' before the script"] if row.command else []),
+                          *([f"{row.after} behind the script"] if row.after else []), *(["no locale"] if row.catalogues else [])])
         leaves = EXCEPT.get(row.key, ("", "nothing"))[1]
-        lines.append(f"| {names}{' before 3.11' if 'before' in row.key else ''} | {' '.join(words)}{must} | {added} | {leaves} |"
+        lines.append(f"| {names}{row.key.removeprefix(row.names[0].rstrip('#'))} | {' '.join(words)}{must} | {added} | {leaves} |"
                      .replace("  ", " "))
     return "\n".join(lines).replace("|permission", "")

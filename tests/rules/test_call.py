@@ -4,6 +4,7 @@ import errno
 import itertools
 import os
 import platform
+import resource
 import subprocess
 
 import pytest
@@ -171,6 +172,24 @@ def test_descriptors_for_what_they_are_not_used_for(world, number, flags):
     assert result.code == 0, result
     used = flags in (os.O_RDONLY if number == 0 else os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_RDWR)
     assert told.read_text().splitlines()[number] == (str(file) if used else "/dev/null")
+
+
+@pytest.mark.parametrize("way", ["limit", "held"])
+def test_call_limit(world, refused, way):
+    """64 have to be left above those that scripts use by number, whatever keeps them. The script has them again."""
+    script = world.script("job", "python3", "import os\nprint(*sorted(map(int, os.listdir('/proc/self/fd'))))\n")
+
+    def few(left):
+        os.closerange(3, 256)
+        for fd in range(10 + left, 256 if way == "held" else 0):
+            os.dup2(0, fd)
+        limit = 256 if way == "held" else 10 + left
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+    for left in -6, -1, 0, 63:
+        refused(world.run(script, preexec_fn=lambda left=left: few(left), close_fds=False), "CALL_LIMIT", script)
+    told = world.run(script, preexec_fn=lambda: few(64), close_fds=False)
+    assert told.code == 0 and told.text.split()[:4] == ["0", "1", "2", "3"], told
 
 
 @pytest.mark.parametrize("call", ["capget", "capset"])

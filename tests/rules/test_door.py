@@ -316,7 +316,7 @@ def test_door_account(world, registered, accounts, refused):
 
 
 @pytest.mark.parametrize("by", ["binfmt_misc", "#!"])
-@pytest.mark.parametrize("limit", [3, 4, 5, 6])
+@pytest.mark.parametrize("limit", [3, 4, 5, 6, 73, 80])
 def test_door_few_descriptors(world, registered, by, limit):
     """A limit of descriptors, and 0 to 2 closed: the grant or a refusal, and never a file in the place of standard output."""
     if by == "binfmt_misc":

@@ -236,7 +236,7 @@ KIB, MIB = 1 << 10, 1 << 20
     ("RLIMIT_AS", [size * KIB for size in (64, 128, 256, 512, 768, 832, 896, 960, 1024, 1100, 1200, 2048, 4096)]),
     ("RLIMIT_DATA", [0, 4 * KIB, 64 * KIB, 128 * KIB, 136 * KIB, 200 * KIB, MIB]),
     ("RLIMIT_STACK", [64 * KIB, 96 * KIB, 128 * KIB, MIB]),
-    ("RLIMIT_NOFILE", [0, 1, 3, 4, 5]),
+    ("RLIMIT_NOFILE", [0, 1, 3, 4, 5, 73, 74]),
     ("RLIMIT_FSIZE", [0]),
     ("RLIMIT_NPROC", [0]),
     ("RLIMIT_MEMLOCK", [0]),

@@ -1,7 +1,6 @@
 """Rule file: a script that is root's alone to write."""
 
 import os
-import resource
 import socket
 
 import pytest
@@ -54,17 +53,6 @@ def test_file_open(world, beaten):
     beaten(world.run(script), "FILE_OPEN", script)
     script.chmod(0o755)
     genuine(world.run(script), "cap_dac_read_search")
-
-
-def test_file_limit(world, refused):
-    """No descriptor is left: the caller's own doing, and not the file's mode. Naive opens nothing."""
-    script = world.script("job", "python3", GENUINE)
-    link = world.top / "link"
-    link.symlink_to(script)
-    for path in script, link:
-        for limit in 0, 3, 4:
-            result = world.run(path, preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
-            refused(result, "FILE_LIMIT", path)
 
 
 def node(kind, path):

@@ -257,7 +257,7 @@ def test_proven_script_by_another_meaning(world, attacker, beaten, line, link):
     "python3 -x", "python3 -Wx -q -x", "python3 --", "PYTHONPATH=x python3", "perl -n", "perl -I x", "PERL5LIB=/x perl",
     "ruby -rsocket", "bash -c", "bash --rcfile /x", "bash -o history", "bash -i", "bash -io pipefail", "BASH_ENV=/x bash",
     "dash -", "env ENV=/x sh", "zsh -o login", "sed -i -f", "gawk -i x -E", "php -d x=y", "guile -l",
-    "tclsh -encoding iso8859-1", "NODE_OPTIONS=x node",
+    "tclsh -encoding iso8859-1", "NODE_OPTIONS=x node", "LANG=C.UTF-8 ksh93",
     "java -cp x -XX:+DisableAttachMechanism -XX:+SuppressFatalErrorMessage",
 ])
 def test_proven_option(world, refused, line):
@@ -385,6 +385,28 @@ def test_proven_script_of_node(world, refused):
         assert "istening" in signalled(world, process)
     script = world.script("job", tool, "")
     refused(world.run(script), "INTERPRETER_PROGRAM", script)
+
+
+# ---- bash
+
+
+@pytest.mark.parametrize(("name", "line", "told"), [
+    ("bash", "bash", ["--norc", "-c", '. "$0"']),
+    ("bash", "bash --posix -eu -o pipefail", ["--norc", "--posix", "-eu", "-o", "pipefail", "-c", '. "$0"']),
+    ("bash", "--unproven bash -e --", ["--norc", "-e", "--"]),
+    ("sh", "sh -e", ["-e", "-c", '. "$0"']),
+])
+def test_proven_bash_reads_it_whole(world, name, line, told):
+    """By whatever name it is bash, it sources the script, which then is as always: its name, its arguments, its exit status."""
+    folder = world.folder("bin")
+    if name == "sh":
+        (folder / "sh").symlink_to("/usr/bin/bash")
+        line = line.replace("sh", str(folder / "sh"))
+    body = "tr '\\0' '\\n' </proc/$$/cmdline\n[ \"$BASH_SOURCE\" = \"$0\" ] && echo $0 $LINENO $#\nset -- a\nshift\nexit 7\n"
+    script = world.script("job", line, body)
+    result = world.run(script, "-x", "two words")
+    assert (result.code, result.err) == (7, ""), result
+    assert result.text.splitlines()[1:] == [*told, str(script), "-x", "two words", f"{script} 3 2"]
 
 
 # ---- Java
