@@ -69,7 +69,7 @@ START_TEST(values)
 		bool stays;
 	} table[] = {
 		{"TERM=xterm-256color", true}, {"COLORTERM=truecolor", true}, {"NO_COLOR=", true}, {"COLUMNS=80", false},
-		{"LINES=24", true}, {"LANG=de_DE.UTF-8@euro", true}, {"LC_ALL=C", true}, {"LC_X_1=C", false}, {"LC_MEASUREMENT=C", true}, {"LC_ALLX=C", false},
+		{"LINES=24", false}, {"LANG=de_DE.UTF-8@euro", true}, {"LC_ALL=C", true}, {"LC_X_1=C", false}, {"LC_MEASUREMENT=C", true}, {"LC_ALLX=C", false},
 		{"TZ=Europe/Berlin", true}, {"TZ=UTC+1", true}, {"TERM=a/b", false}, {"TERM=a b", false},
 		{"LANG=", true}, {"LANG=C.UTF-8", true}, {"LC_ALL=POSIX", true}, {"LANG=ja_JP", true}, {"LANG=ast_ES.utf8", true},
 		{"LANG=de_DE.ISO-8859-15@euro", true}, {"LANG=sr_RS@latin", true}, {"LANG=ebcdic", false},
