@@ -133,6 +133,14 @@ static bool script_has(const struct decision *decision, const char *pattern, cha
 	return has;
 }
 
+static bool line_assigns(const struct decision *decision, const char *start)
+{
+	for (char *const *entry = decision->line.assigned; *entry; entry++)
+		if (!strncmp(*entry, start, strlen(start)))
+			return true;
+	return false;
+}
+
 /* Does a line that is no comment have one of these words, which have a | between? Then `program` is it. */
 static bool script_starts(const struct decision *decision, const char *words, char program[32])
 {
@@ -150,8 +158,8 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 
 	if (shared && interpreter_writes_documents(decision) &&
 		script_has(decision, "(^|[^<])<<-?[[:blank:]]*[\\\\'\"]?[[:alpha:]_]", NULL))
-		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read and "
-			"change; use a pipe", "", "");
+		add(warnings, "here-document", "a here-document, in bash one over 8 KiB, is a file in /tmp that the caller can read, change, "
+			"and put a link in the place of; use a pipe", "", "");
 	if (shared && interpreter_is(decision, "python") && script_has(decision, "forkserver", NULL))
 		add(warnings, "python-forkserver", "the forkserver of multiprocessing takes orders through a socket that the caller "
 			"can open; use another start method", "", "");
@@ -173,10 +181,27 @@ static void warn_of_body(struct warnings *warnings, const struct decision *decis
 
 	/* Found by passwd, whatever HOME is, and in the current directory. */
 	if (!decision->line.contain && ((shared && script_starts(decision, "ssh|scp|sftp|sqlite3|git", program)) ||
+		(shared && !line_assigns(decision, "NMAPDIR=") && script_starts(decision, "nmap", program)) ||
 		((shared || here) && script_starts(decision, "bundle", program)) ||
 			(shared && script_has(decision, "^([^#].*[^[:alnum:]_.-])?(rsync)[^[:alnum:]_.-].*[[:alnum:]]:", program))))
 		add(warnings, "caller-settings", "it starts ", program, ", which runs commands of the caller's own settings, with the "
 			"grant; take the capabilities from it, or use --user, --chdir or --contain");
+}
+
+/* The caller owns what has the caller's uid, and so may exchange it, in a sticky directory too. */
+static void warn_temporary(struct warnings *warnings, const struct decision *decision)
+{
+	static const uint64_t files = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER);
+	char program[32];
+
+	if (!decision->line.user && decision->grant & files && script_has(decision, "^([^#].*[^[:alnum:]_])?(mktemp|mkdtemp|mkstemp|"
+		"mktmpdir|NamedTemporaryFile|TemporaryDirectory|[Tt]empfile|[Tt]empdir)([^[:alnum:]_]|$)", program))
+		add(warnings, "temporary-file", "the caller can put a link in the place of what ", program, " makes, and the script then opens, by "
+			"its name and with its capabilities, what the link leads to; keep the descriptor, or use --user");
+	if (decision->line.user && !decision->line.directory && interpreter_is(decision, "python") &&
+		script_has(decision, "^([^#].*[^[:alnum:]_])?(tempfile)([^[:alnum:]_]|$)", program))
+		add(warnings, "temporary-file", "where /tmp is full, ", program, " takes the current directory, which is the caller's; use "
+			"--chdir /");
 }
 
 /* With more privileges than its user's a program does not look for libraries beside itself. */
@@ -245,6 +270,7 @@ void warnings_find(struct warnings *warnings, const struct decision *decision)
 	warn_unproven(warnings, decision);
 	warn_environment(warnings, decision);
 	warn_of_body(warnings, decision);
+	warn_temporary(warnings, decision);
 	warn_caller_steers(warnings, decision);
 	warn_origin(warnings, decision);
 	warn_loose_directory(warnings, decision->script.path.real);

@@ -463,6 +463,12 @@ LIKE_ROOT = ["cap_sys_admin", "cap_setuid", "cap_setgid", "cap_dac_override", "c
     ("python3", "subprocess.run(['sqlite3', path])\n", "caller-settings"),
     ("python3", "os.system('git pull')\n", "caller-settings"),
     ("ruby", "system 'bundle', 'exec'\n", "caller-settings"),
+    ("sh", "nmap -sS host\n", "caller-settings"),
+    ("NMAPDIR=/usr/share/nmap sh", "nmap -sS host\n", None),
+    ("sh", "mktemp\n", None),
+    ("--user backup python3", "import tempfile\n", "temporary-file"),
+    ("--user backup --chdir / python3", "import tempfile\n", None),
+    ("--user backup ruby", "require 'tempfile'\n", "ruby-require"),
     ("sh", "rsync -a /etc/ host:/backup/\n", "caller-settings"),
     ("sh", "rsync -a /etc/ /backup/\n", None),
     ("sh", "# ssh host date\n", None),
@@ -481,6 +487,15 @@ def test_warnings_of_the_line(world, line, body, code):
 ])
 def test_warning_of_set_user_id_programs(world, line, body, codes):
     assert warned(world, world.script("s", line, body)) == codes
+
+
+@pytest.mark.parametrize("cap", ["cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner"])
+def test_warning_of_temporary_files(world, cap):
+    """Of the caller's uid, and opened by name with capabilities for files."""
+    for line, body, found in (
+            ("dash", "file=$(mktemp)\n", True), ("python3", "x = tempfile.NamedTemporaryFile()\n", True),
+            ("perl", "# mktemp\n", False), ("--user backup dash", "file=$(mktemp)\n", False), ("dash", "mktempo\n", False)):
+        assert ("temporary-file" in warned(world, world.script("s", line, body, caps=f"{cap}=i"))) == found, line
 
 
 def test_warning_of_libraries_beside_it(world):

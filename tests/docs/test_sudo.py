@@ -43,7 +43,7 @@ class Use:
 USES = [
     Use("tcpdump, traceroute -T", "cap_net_raw",
         "timeout --preserve-status -s INT 1 tcpdump -i lo -w - >/dev/null && traceroute -n -T -p 1 127.0.0.1"),
-    Use("nmap -sS", "cap_net_raw", "nmap -n -sS -Pn -p 1 127.0.0.1", "NMAP_PRIVILEGED=1 dash"),
+    Use("nmap -sS", "cap_net_raw", "nmap -n -sS -Pn -p 1 127.0.0.1", "NMAP_PRIVILEGED=1 NMAPDIR=/usr/share/nmap dash"),
     Use("ip link, nft, sysctl net.*", "cap_net_admin",
         "ip link set lo up && nft add table inet mine && sysctl -w net.ipv4.ip_forward=1", apart=True),
     Use("iptables", "cap_net_admin", "iptables -A INPUT -p tcp --dport 9 -j DROP", apart=True),
