@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <linux/xattr.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "foretell.h"
@@ -51,6 +53,19 @@ static bool is_program(const char *head)
 	return !strncmp(head, "\177ELF", 4);
 }
 
+/* Of the file by that name itself: what a link leads to, that somebody puts in its place, may lie in another file system. */
+static bool capabilities_read(struct file_capabilities *file, const char *name)
+{
+	struct vfs_ns_cap_data data;
+	ssize_t size = lgetxattr(name, XATTR_NAME_CAPS, &data, sizeof data);
+
+	*file = (struct file_capabilities){.present = false};
+	if (size < 0)
+		return errno == ENODATA || errno == ENOTSUP;
+	errno = EINVAL;
+	return file_capabilities_parse(file, &data, (size_t)size);
+}
+
 /* Most files are told by one call, that for their attribute. */
 static void look(struct find *find, const FTSENT *entry)
 {
@@ -60,7 +75,7 @@ static void look(struct find *find, const FTSENT *entry)
 	char head[LINE_SIZE + 1];
 
 	errno = 0;
-	if (!file_capabilities_read(&file, path, -1) && errno != EINVAL)
+	if (!capabilities_read(&file, path) && errno != EINVAL)
 		return;
 	if (!file.present && errno == ENOTSUP && find->plain_count < sizeof find->plain / sizeof *find->plain)
 		find->plain[find->plain_count++] = st->st_dev;

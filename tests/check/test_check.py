@@ -863,3 +863,31 @@ def test_a_tree_that_hides_nothing(world):
     assert result.code == 2 and re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M), result
     assert "1 could not be read" in result.text
     subprocess.run(["rm", "-rf", attacker], check=True)
+
+
+def when_listed(folder: Path, action: str) -> subprocess.Popen:
+    """A user waits until somebody has listed a directory of theirs, and does something in it."""
+    code = ("import ctypes, os, sys\nlibrary = ctypes.CDLL(None)\nfd = library.inotify_init()\n"
+            "library.inotify_add_watch(fd, b'.', 0x10)\nprint('ready', flush=True)\nos.read(fd, 4096)\n")
+    waiting = subprocess.Popen(["/usr/bin/python3", "-c", code + action], cwd=folder, user=USER, stdout=subprocess.PIPE)
+    assert waiting.stdout.readline() == b"ready\n"
+    return waiting
+
+
+def crowd(folder: Path, count: int = 4000) -> None:
+    """Files that take the walk a while."""
+    for number in range(count):
+        (folder / f"f{number}").touch(0o755)
+
+
+def test_a_link_that_blinds_nothing(world):
+    """A file that a user swaps meanwhile for a link into /proc: that is no word about the file system that it lies in."""
+    attacker = world.folder("tree/mine", uid=USER)
+    crowd(world.folder("tree/mine/a"))
+    (attacker / "z").touch()
+    world.script("tree/zzz/s", "python3", STATUS)
+    with when_listed(attacker, "os.symlink('/proc/version', 'link')\nos.rename('link', 'z')\n") as waiting:
+        result = world.run(CHECK, "-r", world.top / "tree")
+        waiting.kill()
+    assert (attacker / "z").is_symlink()
+    assert re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M), result
