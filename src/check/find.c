@@ -1,12 +1,14 @@
 #include "find.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <limits.h>
 #include <linux/xattr.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -67,74 +69,112 @@ static bool capabilities_read(struct file_capabilities *file, const char *name)
 }
 
 /* Most files are told by one call, that for their attribute. */
-static void look(struct find *find, const FTSENT *entry)
+static void look(struct find *find, const struct stat *st, const char *name, const char *path)
 {
-	const struct stat *st = entry->fts_statp;
-	const char *path = entry->fts_accpath, *name = strrchr(entry->fts_path, '/');
 	struct file_capabilities file;
 	char head[LINE_SIZE + 1];
 
 	errno = 0;
-	if (!capabilities_read(&file, path) && errno != EINVAL)
+	if (!capabilities_read(&file, name) && errno != EINVAL)
 		return;
 	if (!file.present && errno == ENOTSUP && find->plain_count < sizeof find->plain / sizeof *find->plain)
 		find->plain[find->plain_count++] = st->st_dev;
 	if (!file.present && !(st->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return;
-	if (!head_read(path, head)) {
+	if (!head_read(name, head)) {
 		find->unread += file.present;
 		if (file.present)
-			find->found(find, KIND_GRANTED, entry->fts_path);
+			find->found(find, KIND_GRANTED, path);
 		return;
 	}
 	if (names_wrapper(head))
-		find->found(find, file.present ? KIND_GRANTED : KIND_LOST, entry->fts_path);
+		find->found(find, file.present ? KIND_GRANTED : KIND_LOST, path);
 	else if (file.present && !is_program(head))
-		find->found(find, KIND_STALE, entry->fts_path);
-	else if (file.present && name && !strcmp(name, "/capwrap"))
-		find->found(find, KIND_WRAPPER, entry->fts_path);
+		find->found(find, KIND_STALE, path);
+	else if (file.present && !strcmp(name, "capwrap"))
+		find->found(find, KIND_WRAPPER, path);
 	else if (file.present && file.inheritable)
-		find->found(find, KIND_PROGRAM, entry->fts_path);
+		find->found(find, KIND_PROGRAM, path);
 }
 
-static int by_name(const FTSENT **one, const FTSENT **other)
+static int is_below(const struct dirent *entry)
 {
-	return strcmp((*one)->fts_name, (*other)->fts_name);
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static void directory_walk(struct find *find, const char *name, char path[PATH_MAX]);
+
+/* An entry of the directory that the process is in, and is to be in again: false where it is not. A file that is gone was
+ * deleted; a directory may lie elsewhere. */
+static bool entry_walk(struct find *find, int above, const struct dirent *entry, char path[PATH_MAX])
+{
+	const char *name = entry->d_name;
+	struct stat st;
+
+	if (lstat(name, &st) < 0) {
+		find->unread += errno != ENOENT || entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+		return true;
+	}
+	find->unread += entry->d_type == DT_DIR && !S_ISDIR(st.st_mode);
+	if (S_ISDIR(st.st_mode)) {
+		if (!is_plain(find, st.st_dev)) {
+			directory_walk(find, name, path);
+			return !fchdir(above);
+		}
+	} else if (S_ISREG(st.st_mode)) {
+		find->seen++;
+		if (!is_plain(find, st.st_dev))
+			look(find, &st, name, path);
+	}
+	return true;
+}
+
+/* Each directory stays open until all below it is seen: so its rest is found again, wherever somebody moves what lies in it. What
+ * lies deeper than a path can name nobody can run. */
+static void directory_walk(struct find *find, const char *name, char path[PATH_MAX])
+{
+	const size_t length = strlen(path);
+	struct dirent **entries = NULL;
+	int fd = open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int count = fd < 0 || fchdir(fd) < 0 ? -1 : scandir(".", &entries, is_below, alphasort);
+	bool here = count >= 0;
+
+	find->progress(find, path, false);
+	for (int i = 0; i < count; i++) {
+		int size = snprintf(path + length, PATH_MAX - length, "%s%s", path[length - 1] == '/' ? "" : "/", entries[i]->d_name);
+
+		if (here && (size_t)size < PATH_MAX - length)
+			here = entry_walk(find, fd, entries[i], path);
+		else
+			find->unread++;
+		path[length] = 0;
+		free(entries[i]);
+	}
+	find->unread += !here;
+	free(entries);
+	if (fd >= 0)
+		close(fd);
 }
 
 bool find_below(struct find *find, const char *directory)
 {
-	char real[PATH_MAX];
-	char *const directories[] = {real, NULL};
-	FTS *fts = realpath(directory, real) ? fts_open(directories, FTS_PHYSICAL, by_name) : NULL;
-	FTSENT *entry;
+	struct rlimit files;
+	char path[PATH_MAX];
+	int from;
 
-	if (!fts)
+	if (!realpath(directory, path))
 		return false;
-	while (errno = 0, (entry = fts_read(fts))) {
-		switch (entry->fts_info) {
-		case FTS_D:
-			/* What lies deeper has no path, and so nobody can run it; fts(3) would end there. */
-			if (entry->fts_pathlen >= PATH_MAX)
-				find->unread++;
-			if (entry->fts_pathlen >= PATH_MAX || is_plain(find, entry->fts_statp->st_dev))
-				(void)fts_set(fts, entry, FTS_SKIP);
-			find->progress(find, entry->fts_path, false);
-			break;
-		case FTS_F:
-			find->seen++;
-			if (S_ISREG(entry->fts_statp->st_mode) && !is_plain(find, entry->fts_statp->st_dev))
-				look(find, entry);
-			break;
-		case FTS_DNR:
-		case FTS_ERR:
-		case FTS_NS:
-			find->unread++;
-			break;
-		}
+	from = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* As many as may have to be open at once. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	find->unread += errno != 0;
+	directory_walk(find, path, path);
 	find->progress(find, "", true);
-	(void)fts_close(fts);
+	if (from >= 0) {
+		(void)!fchdir(from);
+		close(from);
+	}
 	return true;
 }

@@ -891,3 +891,18 @@ def test_a_link_that_blinds_nothing(world):
         waiting.kill()
     assert (attacker / "z").is_symlink()
     assert re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M), result
+
+
+def test_a_moved_directory_hides_nothing(world):
+    """A user moves one away while the walk is in it: what lies behind it is found all the same."""
+    world.folder("tree/mine", uid=USER)
+    inside = world.folder("tree/mine/from/in", uid=USER)
+    os.chown(inside.parent, USER, USER)
+    crowd(inside)
+    world.script("tree/mine/zz/s", "python3", STATUS)
+    world.script("tree/zzz/s", "python3", STATUS)
+    with when_listed(inside, "os.rename('../../from/in', '../../elsewhere')\n") as waiting:
+        result = world.run(CHECK, "-r", "tree", "zzz/s", cwd=world.top)
+        waiting.kill()
+    assert (world.top / "tree/mine/elsewhere").is_dir()
+    assert re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M) and "/tree/mine/zz/s " in result.text, result
