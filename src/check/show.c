@@ -69,12 +69,16 @@ void show_name(const char *name)
 	printf("%.*s", (int)text.length, text.bytes);
 }
 
+/* Of a command, whole or not at all. */
 static void put_word(const char *word)
 {
 	struct text text = {.length = 0};
 
 	text_add_quoted(&text, word);
-	printf("%.*s", (int)text.length, text.bytes);
+	if (text_is_cut(&text))
+		printf("...");
+	else
+		printf("%.*s", (int)text.length, text.bytes);
 }
 
 #define RED "\033[1;31m"
@@ -366,7 +370,7 @@ void show_brief(const struct report *report, enum kind kind)
 	const struct verdict *verdict = report->others && report->verdict->runs ? report->others : report->verdict;
 	bool stale = kind == KIND_STALE;
 	const char *word = stale ? "stale" : kind == KIND_LOST ? "lost" : verdict->runs ? "runs" : "refused";
-	struct text caps = {.length = 0};
+	struct text caps = {.length = 0}, fix = {.length = 0};
 
 	text_add_capabilities(&caps, report_grant(report));
 	printf("%s%-8s%s ", paint(stale ? YELLOW : verdict->runs ? GREEN : RED), word, paint(PLAIN));
@@ -374,10 +378,8 @@ void show_brief(const struct report *report, enum kind kind)
 	printf("  %.*s%s", (int)caps.length, caps.bytes, !verdict->runs || report->effective ? "" : ", permitted only");
 	printf("%s%s%s\n", *report->may_run ? "; " : "", report->may_run, verdict->registered ? "; by binfmt_misc" : "");
 	if (stale) {
-		label("fix");
-		printf("%ssetcap -r ", paint(BOLD));
-		put_word(report->path);
-		printf("%s\n", paint(PLAIN));
+		refusal_fix(&fix, "setcap -r %p", &(struct refusal){.error = 0}, report->path, "");
+		put_fix(&fix, NULL);
 	} else if (!verdict->runs) {
 		put_faults(report, verdict);
 	}

@@ -88,5 +88,12 @@ void refusal_reason(struct text *text, const struct refusal *refusal, void (*add
 
 void refusal_fix(struct text *text, const char *words, const struct refusal *refusal, const char *script, const char *wrapper)
 {
+	const unsigned before = text->length;
+
 	expand(text, words, refusal, text_add_quoted, script, wrapper);
+	if (!text_is_cut(text))
+		return;
+	/* A cut may fall inside of quotes: what stands in a name would be a command of its own. */
+	text->length = before;
+	text_add(text, "its path is too long to be written here");
 }

@@ -74,7 +74,7 @@ enum rule refusal_rule(const struct refusal *refusal);
 void refusal_reason(struct text *text, const struct refusal *refusal, void (*add)(struct text *, const char *));
 
 /* The command that mends it, to be pasted into a shell, from the words of the table. `script` and `wrapper` are the paths that it
- * may name. */
+ * may name. All of it or nothing: words stand there where there is no room for it. */
 void refusal_fix(struct text *text, const char *words, const struct refusal *refusal, const char *script, const char *wrapper);
 
 #endif

@@ -8,9 +8,14 @@ static const char cut[] = " [cut]";
 #define ROOM (TEXT_SIZE - sizeof cut)
 #define FIELD_MAX 2500 /* bytes of a field: two of them, and all capabilities, fit into a text */
 
+bool text_is_cut(const struct text *text)
+{
+	return text->length > ROOM;
+}
+
 static void add_bytes(struct text *text, const char *bytes, size_t count)
 {
-	if (text->length > ROOM)
+	if (text_is_cut(text))
 		return;
 	if (count <= ROOM - text->length) {
 		memcpy(text->bytes + text->length, bytes, count);

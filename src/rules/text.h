@@ -13,6 +13,8 @@ struct text {
 	char bytes[TEXT_SIZE];
 };
 
+bool text_is_cut(const struct text *text);
+
 /* As it is: for the program's own words. */
 void text_add(struct text *text, const char *words);
 

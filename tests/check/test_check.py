@@ -5,12 +5,13 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from kit import CHECK, FIELDS, INSTALLED, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, complete, last_cap
+from kit import CHECK, FIELDS, GENUINE, INSTALLED, OTHER, PYTHON_FILE, SOURCE, STATUS, USER, bit, bounding, check, complete, last_cap
 
 
 def python_copy(world, caps: str = "", name: str = PYTHON_FILE.name) -> Path:
@@ -906,3 +907,45 @@ def test_a_moved_directory_hides_nothing(world):
         waiting.kill()
     assert (world.top / "tree/mine/elsewhere").is_dir()
     assert re.search(r"^runs +\S+/tree/zzz/s ", result.text, re.M) and "/tree/mine/zz/s " in result.text, result
+
+
+@pytest.fixture(name="quotes")
+def _quotes(world):
+    """A folder whose path a shell's quotes make too long for any text, and a name that would be a command outside of them."""
+    parts = ["'" * 240] * 8 + ["a" * 200] * 4
+    here = os.open(world.top, os.O_RDONLY)
+    for part in parts:
+        os.mkdir(part, dir_fd=here)
+        os.chmod(part, 0o755, dir_fd=here)
+        below = os.open(part, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    yield "/".join([str(world.top), *parts]), ";touch pwned;#"
+
+
+def commands(told: str) -> list[str]:
+    """What people paste from what is printed."""
+    return re.findall(r"^  fix +(.*)$", told, re.M)
+
+
+@pytest.mark.parametrize("state", ["lost", "theirs", "stale"])
+def test_no_command_is_cut(world, grants, quotes, state):
+    """By everything that prints one: half of a quoted name would be a command that its owner chose."""
+    folder, name = quotes
+    line, caps = ("#!/bin/sh\n", "cap_net_raw=i") if state == "stale" else ("python3", None)
+    script = world.script(f"{folder}/{name}", line, GENUINE, caps)
+    if state == "theirs":
+        os.chown(folder, USER, USER)
+    long = "its path is too long to be written here"
+    (said,) = check(world, script)
+    (found,) = check(world, "-r", world.top)
+    told = [world.run(CHECK, script).text, world.run(CHECK, "-r", world.top).text]
+    fixes = [fix for text in told for fix in commands(text)] + [said["fix"], *said["fixes"], *found["fixes"]]
+    assert long in fixes
+    assert {word for fix in fixes for word in shlex.split(fix) if "pwned" in word} <= {f"/usr/local/bin/{name}"}
+    if state != "stale":
+        assert world.run(script).err.endswith(f"; {long}\n")
+    if state == "theirs":
+        grants.list("x.conf", f"cap_net_raw {script}\n")
+        assert grants("--apply", code=1).err.endswith(f"; {long}\n")
