@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -337,6 +338,24 @@ def test_wrapper_of_theirs_never_runs(world, attacker, start):
                 process.kill()
     time.sleep(0.3)
     assert not attacker.mark.exists()
+
+
+def test_wrapper_of_theirs_holds_nothing_up(world):
+    """Its owner has a write lease on it, for which whoever executes it waits."""
+    theirs = world.folder("mine", uid=USER) / "capwrap"
+    shutil.copy("/bin/true", theirs)
+    os.chown(theirs, USER, USER)
+    script = world.script("s", b"#!%s python3\n" % os.fsencode(theirs), STATUS)
+    code = ("import fcntl, os, signal, sys, time\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\nfd = os.open(sys.argv[1], os.O_RDONLY)\n"
+            "fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    with subprocess.Popen(["/usr/bin/python3", "-c", code, theirs], user=USER, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"ready\n"
+        began = time.monotonic()
+        for uid in (USER, 0):
+            world.run(CHECK, "-r", script, uid=uid)
+        took = time.monotonic() - began
+        holder.kill()
+    assert took < 5
 
 
 def test_directory_named_capwrap(world):
