@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,6 +50,14 @@ static int usage(const char *what)
 	return TROUBLE;
 }
 
+/* Does one stand where only scripts are to be named? It would be taken for a name, and the scripts be granted without it. */
+static bool has_option(char *const *words)
+{
+	while (*words && **words != '-')
+		words++;
+	return *words;
+}
+
 static int run(struct work *work, enum command command, char **words)
 {
 	struct text wrong = {.length = 0};
@@ -58,6 +67,10 @@ static int run(struct work *work, enum command command, char **words)
 		fprintf(stderr, "capwrap-grant: %.*s\n", (int)wrong.length, wrong.bytes);
 		return TROUBLE;
 	}
+	if (command == GRANT && *words && !strcmp(*words, "--"))
+		words++;
+	else if (command == GRANT && has_option(words))
+		return usage("options stand before CAPABILITIES");
 	if (command == APPLY || command == STATUS ? *words != NULL : !*words)
 		return usage(*words ? "no script is to be named" : "no script is named");
 	if (command == EDIT && words[1])

@@ -291,6 +291,25 @@ def test_account(world, grants, plain):
     assert "its first line has --user job already" in result.err
 
 
+@pytest.mark.parametrize("words", [
+    ["{s}", "--sha256"], ["{s}", "--contain"], ["{s}", "--user", "x"], ["-U", "{s}"], ["{s}", "--"], ["{s}", "-"]])
+def test_option_behind_the_capabilities(grants, plain, words):
+    """Taken for the name of another script it would be missing in the line, or in the list."""
+    before = all_of(plain)
+    result = grants("cap_net_raw", *(word.format(s=plain) for word in words), code=2)
+    assert result.err == "capwrap-grant: options stand before CAPABILITIES; see capwrap-grant --help\n"
+    assert all_of(plain) == before and not grants.own.exists()
+
+
+def test_name_with_a_hyphen(world, grants):
+    """Behind --, as elsewhere."""
+    script = world.script("-U", "#!/usr/bin/python3 -I\n", STATUS, caps=None)
+    result = grants.run("sh", "-c", f"cd {world.top} && capwrap-grant cap_net_raw -- -U")
+    assert result.code == 0, result
+    grants.runs(script)
+    assert "no script is named" in grants("cap_net_raw", "--", code=2).err
+
+
 @pytest.mark.parametrize("word", ["", "-x", "65534 --unproven", "65534 /bin/sh\nx", "a\tb"])
 def test_account_is_one_word(grants, plain, word):
     before = all_of(plain)
