@@ -165,6 +165,8 @@ int script_revoke(struct work *work, const char *asked)
 	const struct entry *listed;
 	struct stat st;
 	bool had = false, good;
+	size_t size;
+	char *own;
 
 	if (!path_absolute(absolute, asked))
 		return TROUBLE;
@@ -180,10 +182,16 @@ int script_revoke(struct work *work, const char *asked)
 	}
 	target.directory = target.file = -1;
 	target.bytes = NULL;
+	own = own_read(&size);
+	if (!own)
+		return TROUBLE;
 	signals_hold();
-	good = own_write(real, NULL) && revoke_file(&target, real, &had);
-	if (!good && listed)
-		(void)own_write(real, listed);
+	good = own_write(real, NULL);
+	if (good && !revoke_file(&target, real, &had)) {
+		good = false;
+		(void)(listed && own_restore(own, size));
+	}
+	free(own);
 	if (good) {
 		list_remove(&work->ledger, real);
 		good = ledger_write(&work->ledger);

@@ -289,3 +289,20 @@ bool own_write(const char *path, const struct entry *entry)
 	free(bytes);
 	return good;
 }
+
+char *own_read(size_t *size)
+{
+	char real[PATH_MAX];
+
+	return file_read(OWN, real, size);
+}
+
+bool own_restore(const char *bytes, size_t size)
+{
+	size_t other;
+	char real[PATH_MAX], *there = file_read(OWN, real, &other);
+	bool good = there && file_replace(real, bytes, size);
+
+	free(there);
+	return good;
+}

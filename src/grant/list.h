@@ -38,4 +38,8 @@ const char *path_resolve(const char *absolute);
 /* Changes the file of this program alone: the line of that path, or one at the end. Without an entry it goes. */
 bool own_write(const char *path, const struct entry *entry);
 
+/* All that it holds, and that in its place again. NULL and false, which was told. */
+char *own_read(size_t *size);
+bool own_restore(const char *bytes, size_t size);
+
 #endif

@@ -492,6 +492,20 @@ def test_revoke_is_not_turned(world, grants):
         assert str(script) in grants.own.read_text()
 
 
+def test_failed_revoke_keeps_the_list(world, grants):
+    """Byte for byte: what people wrote behind it, and where it stands."""
+    script = listed(world, caps=None)
+    grants.list("capwrap-grant.conf", f"# ours\n  cap_net_raw {script}   # why, and for whom\ncap_kill {world.top}/other # the end")
+    grants("--apply", code=1)
+    before = grants.own.read_bytes()
+    subprocess.run(["chattr", "+i", script], check=True)
+    try:
+        assert "can't be removed" in grants("--revoke", script, code=2).err
+    finally:
+        subprocess.run(["chattr", "-i", script], check=True)
+    assert grants.own.read_bytes() == before
+
+
 def test_immutable(world, grants):
     """What the kernel refuses leaves the lists as they were."""
     script, plain = listed(world, caps=None), listed(world, "plain", caps=None)
