@@ -177,7 +177,9 @@ static bool file_add(struct list *list, const char *name)
 			continue;
 		entry.file = name;
 		entry.number = number;
-		entry.path = (char *)path_resolve(entry.path);
+		/* The ledger's are without links, of what was granted: through those of today they would be another's. */
+		if (strcmp(name, LEDGER) != 0)
+			entry.path = (char *)path_resolve(entry.path);
 		entry.comment = "";
 		other = list_find(list, entry.path);
 		if (!other)

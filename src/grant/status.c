@@ -64,6 +64,11 @@ enum state state_of_unlisted(const struct entry *entry, struct target *target, s
 {
 	enum state state = opened(entry, target, refusal);
 
+	/* What was granted was no link: what one leads to by now was not granted here. */
+	if (strcmp(path_resolve(entry->path), entry->path) != 0) {
+		target_close(target);
+		return STATE_MISSING;
+	}
 	if (state != STATE_GRANTED)
 		return state;
 	return target->capabilities.present && target->capabilities.inheritable == entry->capabilities ? STATE_UNLISTED : STATE_OTHER;

@@ -22,7 +22,7 @@ enum state {
 enum state state_of(const struct entry *entry, struct target *target, struct refusal *refusal);
 
 /* The same of one in the ledger that is no longer listed: STATE_UNLISTED where it has the grant that was made here, else
- * STATE_OTHER. */
+ * STATE_OTHER; STATE_MISSING also where there is a link by now. */
 enum state state_of_unlisted(const struct entry *entry, struct target *target, struct refusal *refusal);
 
 /* The words of the fix of a state, or of what is refused: nothing that would make root's what others can change. */

@@ -225,6 +225,22 @@ def test_unlisted_is_revoked(world, grants):
     assert grants("--apply").out == b"" and grants.ledger.read_text() == ""
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o775])
+@pytest.mark.parametrize("turned", ["app/job", "app"])
+def test_a_link_to_what_was_granted_by_hand(world, grants, turned, mode):
+    """Where a script of the ledger's was there is a link by now: what it leads to was not granted here, and stays."""
+    made, by_hand = listed(world, "app/job", caps=None), listed(world, "other/job")
+    grants.list("x.conf", f"cap_net_raw {made}\n")
+    grants("--apply")
+    grants.list("x.conf", "")
+    (world.top / turned).rename(world.top / "away")
+    (world.top / turned).symlink_to(world.top / turned.replace("app", "other"))
+    by_hand.chmod(mode)
+    assert grants.status(0) == {}
+    assert grants("--apply").out == b"" and getcap(by_hand) == "cap_net_raw=ip"
+    assert grants.ledger.read_text() == ""
+
+
 def test_apply_goes_on_behind_a_refusal(world, grants, attacker):
     missing, mine = world.top / "missing", world.script("mine/job", TURNED.encode(), STATUS, caps=None)
     good = listed(world, "zz", caps=None)
