@@ -1,9 +1,14 @@
 #include "foretell.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/securebits.h>
+#include <linux/xattr.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,7 +148,7 @@ static bool may_by_mode(const struct account *account, const char *path, int mod
 	struct stat st;
 	bool member;
 
-	if (stat(path, &st) < 0 || getxattr(path, "system.posix_acl_access", NULL, 0) > 0)
+	if (stat(path, &st) < 0 || getxattr(path, XATTR_NAME_POSIX_ACL_ACCESS, NULL, 0) > 0)
 		return true;
 	member = st.st_gid == account->gid;
 	for (size_t i = 0; i < account->count; i++)
@@ -345,13 +350,30 @@ static void judge(struct verdict *verdict, const char *path, const struct suppos
 		sets_set(&sets);
 }
 
+/* What the file's own group may do. Where it has an access control list the mode's bits for the group are the list's mask, and the
+ * group has an entry of its own there: linux/posix_acl_xattr.h. */
+static unsigned group_may(const char *path, mode_t mode)
+{
+	struct {
+		struct posix_acl_xattr_header head;
+		struct posix_acl_xattr_entry entries[XATTR_SIZE_MAX / sizeof(struct posix_acl_xattr_entry)];
+	} list;
+	ssize_t size = getxattr(path, XATTR_NAME_POSIX_ACL_ACCESS, &list, sizeof list);
+	unsigned may = mode >> 3 & 07;
+
+	for (size_t i = 0; size > 0 && i < ((size_t)size - sizeof list.head) / sizeof *list.entries; i++)
+		if (le16toh(list.entries[i].e_tag) == ACL_GROUP_OBJ)
+			may &= le16toh(list.entries[i].e_perm);
+	return may;
+}
+
 /* The same as a user that has no rights, but is in the script's group where just that may run it: in a process of its own.
  * What it finds is in memory that both have. */
 static struct verdict *judge_for_others(const char *path, const struct decision *decision, const struct supposed *supposed)
 {
 	const uid_t nobody = decision->line.user && decision->account.uid == 65534 ? 65533 : 65534;
 	struct stat st;
-	bool of_group = !stat(path, &st) && (st.st_mode & 05) != 05 && (st.st_mode & 050) == 050;
+	bool of_group = !stat(path, &st) && (st.st_mode & 05) != 05 && (group_may(path, st.st_mode) & 05) == 05;
 	gid_t group = of_group ? st.st_gid : nobody;
 	struct verdict *verdict = mmap(NULL, sizeof *verdict, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
@@ -385,7 +407,7 @@ static void may_run_tell(struct report *report)
 	const struct script *script = &report->verdict->decision.script;
 	struct group *group;
 	struct stat st;
-	bool listed = fgetxattr(script->fd, "system.posix_acl_access", NULL, 0) > 0;
+	bool listed = fgetxattr(script->fd, XATTR_NAME_POSIX_ACL_ACCESS, NULL, 0) > 0;
 	const char *and = listed ? ", and whom its access control list names" : "";
 
 	if (fstat(script->fd, &st) < 0)
@@ -395,7 +417,7 @@ static void may_run_tell(struct report *report)
 		return;
 	}
 	group = getgrgid(st.st_gid);
-	if ((st.st_mode & 050) != 050)
+	if ((group_may(script->path.real, st.st_mode) & 05) != 05)
 		snprintf(report->may_run, sizeof report->may_run, "root%s", and);
 	else if (group)
 		snprintf(report->may_run, sizeof report->may_run, "the group %s%s", group->gr_name, and);

@@ -405,6 +405,20 @@ def test_access_control_list_is_told(world):
     assert (said["verdict"], said["may_run"]) == ("runs", "the group root, and whom its access control list names")
 
 
+@pytest.mark.parametrize("group, may_run", [("---", "root"), ("r--", "root"), ("r-x", "the group 54321")])
+def test_access_control_list_hides_the_group(world, group, may_run):
+    """Its mask shows where the mode has the group: the group's own entry stands in the list."""
+    script = world.script("s", "python3", STATUS, mode=0o700)
+    os.chown(script, 0, 54321)
+    world.setcap("cap_net_raw=i", script)
+    subprocess.run(["setfacl", "-m", f"g::{group},u:{OTHER}:rx,u:{USER}:rx,m::rx", str(script)], check=True)
+    assert script.stat().st_mode & 0o777 == 0o750
+    (said,) = check(world, script, uid=0)
+    assert said["may_run"] == f"{may_run}, and whom its access control list names"
+    assert (said["others"] is None) == (may_run == "root")
+    assert world.run("sh", "-c", script, uid=12345, gid=54321).code == (0 if group == "r-x" else 126)
+
+
 def warned(world, script) -> set[str]:
     (said,) = check(world, script)
     assert said["verdict"] == "runs", said
