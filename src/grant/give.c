@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "say.h"
 #include "show.h"
@@ -150,7 +151,11 @@ static bool revoke_file(struct target *target, const char *real, bool *had)
 	if (!there && refusal_is_missing(&refusal))
 		return true;
 	if (!there && !target_open_anyway(target, real)) {
-		complain_refusal(real, &refusal, "getcap %p");
+		bool blind = access("/proc/self/fd", F_OK) < 0; /* by which it would be known that no link leads to it */
+
+		if (blind)
+			refuse(&refusal, PATH_PROC);
+		complain_refusal(real, &refusal, blind ? NULL : "getcap %p");
 		return false;
 	}
 	*had = target->capabilities.present;

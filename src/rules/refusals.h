@@ -34,6 +34,9 @@ REFUSAL(CALL_SELF, RULE_CALL, 125,
 REFUSAL(PATH_RESOLVE, RULE_PATH, 125,
 	"can't be found: %e",
 	"namei -l %p")
+REFUSAL(PATH_PROC, RULE_PATH, 125,
+	"where it lies can't be seen: /proc/self/fd: %e",
+	"mount -t proc proc /proc")
 REFUSAL(PATH_STEP, RULE_PATH, 125,
 	"%o: %e",
 	"namei -l %p")

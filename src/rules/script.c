@@ -31,7 +31,7 @@ static bool refuse_execution(const struct script *script, struct refusal *refusa
 }
 
 /* The canonical path of what is open. */
-static bool resolve_descriptor(char real[PATH_MAX], int fd)
+static bool resolve_descriptor(char real[PATH_MAX], int fd, struct refusal *refusal)
 {
 	static struct text link; /* not on the stack, which the caller limits */
 	ssize_t length;
@@ -44,21 +44,21 @@ static bool resolve_descriptor(char real[PATH_MAX], int fd)
 	if (length == PATH_MAX)
 		errno = ENAMETOOLONG;
 	if (length < 0 || length == PATH_MAX)
-		return false;
+		return refuse(refusal, errno == ENOENT ? PATH_PROC : PATH_RESOLVE);
 	real[length] = 0;
 	return true;
 }
 
 /* Of whatever a path leads to, which opening so has no effect on. */
-static bool resolve(char real[PATH_MAX], const char *path)
+static bool resolve(char real[PATH_MAX], const char *path, struct refusal *refusal)
 {
-	int fd = open(path, O_PATH | O_CLOEXEC), error;
-	bool resolved = fd >= 0 && resolve_descriptor(real, fd);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	bool resolved;
 
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = error;
+	if (fd < 0)
+		return refuse(refusal, PATH_RESOLVE);
+	resolved = resolve_descriptor(real, fd, refusal);
+	close(fd);
 	return resolved;
 }
 
@@ -67,9 +67,7 @@ static bool script_walk(struct script *script, const char *path, struct refusal 
 	/* Most are called by their canonical path, and need not be resolved. */
 	if (*path == '/' && path_walk(&script->path, path, &script_reasons, refusal) && !strcmp(path, script->path.real))
 		return true;
-	if (!resolve(script->path.way, path))
-		refuse(refusal, PATH_RESOLVE);
-	else if (path_walk(&script->path, script->path.way, &script_reasons, refusal))
+	if (resolve(script->path.way, path, refusal) && path_walk(&script->path, script->path.way, &script_reasons, refusal))
 		return true;
 	*script->path.real = 0;
 	return false;
@@ -114,8 +112,10 @@ bool script_take(struct script *script, int fd, struct refusal *refusal)
 	int own;
 
 	script->fd = fd;
-	if (!file_look(&file, fd, "", AT_EMPTY_PATH) || !resolve_descriptor(script->path.way, fd))
+	if (!file_look(&file, fd, "", AT_EMPTY_PATH))
 		return refuse(refusal, PATH_RESOLVE);
+	if (!resolve_descriptor(script->path.way, fd, refusal))
+		return false;
 	if (!path_walk(&script->path, script->path.way, &script_reasons, refusal)) {
 		*script->path.real = 0;
 		return false;

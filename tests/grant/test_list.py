@@ -495,6 +495,17 @@ def test_revoke_what_is_not_trusted_any_more(world, grants, spoil):
         script.chmod(0o755)
 
 
+def test_revoke_without_proc(world, grants):
+    """What can't be trusted any more is known by that, not to be another one: the message says what is missing."""
+    script = listed(world, caps=None)
+    grants("cap_net_raw", script)
+    script.chmod(0o775)
+    result = grants.run("unshare", "--mount", "sh", "-c", f"umount -l /proc && capwrap-grant --revoke {script}")
+    assert (result.code, result.err) == (2, f"capwrap-grant: {script}: where it lies can't be seen: /proc/self/fd: "
+                                            "no such file or directory; mount -t proc proc /proc\n")
+    grants("--revoke", script)
+
+
 def test_revoke_is_not_turned(world, grants):
     """A user whose directory it is puts a link to another script there: that one keeps its grant."""
     script, other = world.script("app/job", TURNED, STATUS, caps=None), listed(world, "other", caps=None)

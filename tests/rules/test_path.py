@@ -8,6 +8,7 @@ import time
 
 import pytest
 from kit import (
+    CHECK,
     FLIP,
     GENUINE,
     GRANT,
@@ -178,6 +179,19 @@ def test_path_deep(world, refused):
         os.chown(folder, USER, USER)
         refused(world.run(script), "PATH_OWNER", script)
         os.chown(folder, 0, 0)
+
+
+def test_path_proc(world, refused):
+    """In a chroot without /proc a script is known by its own path; whither another leads can't be seen. The fix is a command."""
+    world.script("job", "python3", GENUINE)
+    alone = ["unshare", "--mount", "sh", "-c"]
+    for words in "./job", f"{world.wrapper} python3 job":
+        command = f"cd {world.top} && exec setpriv --reuid={USER} --regid={USER} --clear-groups {words}"
+        result = world.run(*alone, f"umount -l /proc && {command}", uid=0)
+        refused(result, "PATH_PROC", words.split()[-1])
+        genuine(world.run(*alone, f"umount -l /proc && {fix_of(result)} && {command}", uid=0))
+    result = world.run(*alone, f"umount -l /proc && cd {world.top} && {CHECK} job", uid=0)
+    assert "fix         mount -t proc proc /proc\n" in result.text and "can't be found" not in result.text, result
 
 
 def test_path_root(world, refused):
