@@ -130,7 +130,7 @@ static int copy_put(const struct target *before, const char *asked, const struct
 	int code = DIFFERS;
 
 	if (!bytes) {
-		complain(copy->path, "%s", strerror(errno));
+		complain(copy->path, "%s; nothing was changed", strerror(errno));
 		return TROUBLE;
 	}
 	if (target_holds(before, bytes, size)) {

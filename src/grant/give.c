@@ -200,6 +200,9 @@ int script_revoke(struct work *work, const char *asked)
 	if (good) {
 		list_remove(&work->ledger, real);
 		good = ledger_write(&work->ledger);
+		if (!good)
+			complain(real, "%s and is in no list; run this again when " LEDGER " can be written",
+				had ? "it was revoked," : "it has no capabilities");
 	}
 	signals_let_in();
 	if (good) {

@@ -82,6 +82,17 @@ static const struct path_reasons reasons = {
 	.mounts = true,
 };
 
+/* A directory that it lies in is to be root's alone; one such as /tmp, that a link leads to, is not to be changed. */
+static const char *fix_of(const struct refusal *refusal, const char *name)
+{
+	switch (refusal->reason) {
+	case PATH_STEP: return "namei -l %p";
+	case PATH_STICKY: return !strncmp(name, refusal->object, strlen(refusal->object)) ? "chmod go-w %o" : "namei -l %p";
+	case PATH_WRITABLE: return "chmod go-w %o";
+	default: return "chown root: %o";
+	}
+}
+
 /* All of a file that is root's alone, and a NUL; NULL, which was told, else. One that is not there is empty. `real`: where it is,
  * behind all links. */
 static char *file_read(const char *name, char real[PATH_MAX], size_t *size)
@@ -99,7 +110,7 @@ static char *file_read(const char *name, char real[PATH_MAX], size_t *size)
 	if (!path_walk(&path, name, &reasons, &refusal)) {
 		if (refusal.reason == PATH_STEP && refusal.error == ENOENT && lstat(name, &st) < 0)
 			return must(strdup(""));
-		complain_refusal(name, &refusal, refusal.reason == PATH_WRITABLE ? "chmod go-w %o" : refusal.reason == PATH_STEP ? "namei -l %p" : "chown root: %o");
+		complain_refusal(name, &refusal, fix_of(&refusal, name));
 		return NULL;
 	}
 	snprintf(real, PATH_MAX, "%s", path.real);

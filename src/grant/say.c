@@ -26,7 +26,11 @@ void complain_refusal(const char *object, const struct refusal *refusal, const c
 {
 	struct text text = {.length = 0};
 
-	refusal_reason(&text, refusal, text_add_escaped);
+	/* Which begins with a path: once is enough. */
+	if (refusal->reason == PATH_STEP && !strcmp(refusal->object, object))
+		text_add_error(&text, refusal->error);
+	else
+		refusal_reason(&text, refusal, text_add_escaped);
 	text_add(&text, "; ");
 	refusal_fix(&text, fix ? fix : refusal_texts[refusal->reason].fix, refusal, object, BINDIR "/capwrap");
 	complain(object, "%.*s", (int)text.length, text.bytes);

@@ -114,6 +114,18 @@ def test_list_of_somebody(world, grants):
     assert getcap(script) == "cap_net_raw=ip"
 
 
+@pytest.mark.parametrize("place", ["etc/capwrap.d", "var/lib/capwrap"])
+def test_directory_for_everybody(world, grants, place):
+    """As /tmp is: the fix, pasted, mends it."""
+    script = listed(world, caps=None)
+    grants("cap_net_raw", script)
+    grants.at(place).chmod(0o1777)
+    result = grants("--apply", code=2)
+    assert result.err.endswith(f"lies in /{place}, where others can put files beside it; chmod go-w /{place}\n"), result
+    assert grants.run("sh", "-c", result.err.split("; ")[-1]).code == 0
+    grants("--apply")
+
+
 def test_masked(world, grants):
     """A file of the administrator's stands for one of a package that has its name; a path of both is the administrator's."""
     one, two, three = (listed(world, name, caps=None) for name in ("one", "two", "three"))
@@ -246,7 +258,7 @@ def test_apply_goes_on_behind_a_refusal(world, grants, attacker):
     good = listed(world, "zz", caps=None)
     grants.list("x.conf", f"cap_net_raw {missing}\ncap_net_raw {mine}\ncap_net_raw {good}\n")
     result = grants("--apply", code=1)
-    assert f"capwrap-grant: {missing}: {missing}: no such file or directory" in result.err
+    assert f"capwrap-grant: {missing}: no such file or directory; ls -l {missing}\n" in result.err
     assert f"{world.top}/mine is not owned by root" in result.err
     assert [getcap(mine), getcap(good)] == ["", "cap_net_raw=ip"]
     assert {path: row["state"] for path, row in grants.status(1).items()} == {
@@ -495,6 +507,22 @@ def test_revoke_what_is_not_trusted_any_more(world, grants, spoil):
         script.chmod(0o755)
 
 
+def test_revoke_with_a_full_disk(world, grants):
+    """That it was done is said, and what is left to do; done to the letter it is complete."""
+    script, other = listed(world, caps=None), listed(world, "other", caps=None)
+    grants("cap_net_raw", script, other)
+    full = ("mount -t tmpfs -o size=4k,mode=755 none /tmp && cp /var/lib/capwrap/granted /tmp && : >/tmp/lock && "
+            "mount --bind /tmp /var/lib/capwrap")
+    assert grants.run("sh", "-c", full).code == 0
+    result = grants("--revoke", script, code=2)
+    assert result.err.endswith(f"capwrap-grant: {script}: it was revoked, and is in no list; run this again when "
+                               "/var/lib/capwrap/granted can be written\n"), result
+    assert getcap(script) == "" and str(script) not in grants.own.read_text()
+    assert grants.run("mount", "-o", "remount,size=1m", "/var/lib/capwrap").code == 0
+    assert grants("--revoke", script).text == f"{script}: has no capabilities, and is in no list\n"
+    assert str(script) not in grants.at("var/lib/capwrap/granted").read_text() and list(grants.status(0)) == [str(other)]
+
+
 def test_revoke_without_proc(world, grants):
     """What can't be trusted any more is known by that, not to be another one: the message says what is missing."""
     script = listed(world, caps=None)
@@ -576,9 +604,10 @@ def test_edit_of_nothing(world, grants):
     script = listed(world)
     before = all_of(script)
     assert edit(grants, script, "true").text == "not changed\n"
-    for editor in ("false", "rm -f", "sh -c 'kill $$'"):
+    for editor, said in (("false", "the editor failed; "), ("sh -c 'kill $$'", "the editor failed; "),
+                         ("rm -f", "No such file or directory; ")):
         result = edit(grants, script, editor, code=2)
-        assert result.err.count("\n") == 1 and ("the editor failed; nothing was changed" in result.err or "No such file" in result.err)
+        assert result.err.count("\n") == 1 and f"{said}nothing was changed" in result.err, result
         assert list(grants.at("var/tmp").glob("capwrap-edit-*")) == []
     assert all_of(script) == before
     world.setcap("=", script)
