@@ -14,7 +14,7 @@ static void expand(struct text *text, const char *words, const struct refusal *r
 		}
 		switch (*++words) {
 		case 'o': add(text, refusal->object); break;
-		case 'p': add(text, script); break;
+		case 'p': text_add(text, *script == '-' ? "./" : ""); add(text, script); break;
 		case 'w': add(text, wrapper); break;
 		case 'e': text_add_error(text, refusal->error); break;
 		case 'u': text_add_number(text, refusal->uid); break;

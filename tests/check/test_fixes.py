@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import GENUINE, PYTHON_FILE, USER, World, check, mount
+from kit import CHECKER, GENUINE, PYTHON_FILE, USER, World, check, mount
 
 # Fixes that are words, since only who looks after the script or the machine knows what to do.
 WORDS = {
@@ -243,3 +243,9 @@ def test_all_at_once(world, grants):
     assert grants.run("sh", "-c", last).code == 0
     assert check(world, path, uid=0)[0]["verdict"] == "runs"
     assert world.run(path).code == 0
+
+
+def test_a_name_that_begins_with_a_dash(world):
+    """It is no option of the command."""
+    for result in world.run(world.wrapper, "python3", "-U"), world.run(CHECKER, "--", "-U"):
+        assert "namei -l ./-U" in result.text + result.err, result
