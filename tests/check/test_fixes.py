@@ -247,5 +247,5 @@ def test_all_at_once(world, grants):
 
 def test_a_name_that_begins_with_a_dash(world):
     """It is no option of the command."""
-    for result in world.run(world.wrapper, "python3", "-U"), world.run(CHECKER, "--", "-U"):
+    for result in world.run(world.wrapper, "python3", "-U"), world.run(CHECKER, "--", "-U", uid=0):
         assert "namei -l ./-U" in result.text + result.err, result

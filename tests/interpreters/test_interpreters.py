@@ -154,7 +154,9 @@ def test_option_for_the_script_is_closed(world, line):
     assert echo(world, line) == [*added, *options, "SCRIPT", "--", "-e", "x"]
 
 
-ADDED = {"python3": ["-B", "-P"], "python3.9": ["-B"], "php": ["-dinclude_path=/usr/share/php"]}
+ADDED = {"python3": ["-B", "-P"], "python3.9": ["-B"], "php": ["-dinclude_path=/usr/share/php"],
+         "bash": ["--norc"]}
+BEFORE_SCRIPT = {"bash": ["-c", ".", '"$0"']}  # blanks part them
 
 
 @pytest.mark.parametrize("line", [
@@ -165,7 +167,7 @@ ADDED = {"python3": ["-B", "-P"], "python3.9": ["-B"], "php": ["-dinclude_path=/
 def test_nothing_is_added_elsewhere(world, line):
     """Shells have another -f, without an argument: there -- would reach the script."""
     program, *options = line.removeprefix("--unproven ").split()
-    assert echo(world, line) == [*ADDED.get(program, []), *options, "SCRIPT", "-e", "x"]
+    assert echo(world, line) == [*ADDED.get(program, []), *options, *BEFORE_SCRIPT.get(program, []), "SCRIPT", "-e", "x"]
 
 
 @pytest.mark.parametrize(("line", "body"), [
