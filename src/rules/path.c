@@ -107,7 +107,7 @@ static bool start_over(struct path *path, const char *rest, bool link, const str
 {
 	const char *slash = strrchr(path->real, '/');
 	size_t above = slash ? (size_t)(slash - path->real) : 0;
-	size_t size = strlen(rest) + 1, room = sizeof path->way - size;
+	size_t size = strlen(rest) + 1, room = size < sizeof path->way ? sizeof path->way - size : 0;
 	ssize_t length = 0;
 
 	if (above + 1 >= room)

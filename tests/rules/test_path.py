@@ -9,6 +9,7 @@ import time
 import pytest
 from kit import (
     CHECK,
+    CHECKER,
     FLIP,
     GENUINE,
     GRANT,
@@ -296,3 +297,12 @@ def test_path_where_descriptors_are_open(world, last):
     taken = f'for fd in {{3..{last}}}; do eval "exec $fd<\\"\\$0\\""; done; exec /dev/fd/{last}'
     result = world.run("bash", "-c", taken, script)
     assert four(result.sets) == grant(CAP), result
+
+
+@pytest.mark.parametrize("length", [4096, 4145, 17_300, 22_000, 33_000, 131_000])
+def test_path_too_long(world, length):
+    """What follows a .. is kept in a room of PATH_MAX bytes, and the caller's word is longer."""
+    below = f"{world.folder('below')}/"
+    path = below + "../below/" * ((length - len(below)) // 9) + "job"
+    for result in world.run(world.wrapper, "python3", path), world.run(CHECKER, path, uid=0):
+        assert result.code in (125, 1) and (result.err + result.text).startswith(("capwrap: /", "/")), result.code
