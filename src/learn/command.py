@@ -149,7 +149,7 @@ def learn(options: dict[str, str], rest: list[str], parent: int) -> int:
     say = report.progress(2)
     try:
         system.mount("capwrap-learn", room(), "tmpfs", options="mode=755")
-        target = Target(rest[0], rest[1:], user_of(options.get("user", "nobody")), room())
+        target = Target(rest[0], rest[1:], user_of(options.get("user", "nobody")), f"{room()}/run")
         runner = Runner(target, float(options.get("timeout", "60")), options.get("stdin", os.devnull),
                         options.get("ok", ""), options.get("reset", ""), say=say)
         with open(runner.stdin):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import platform
 import re
@@ -247,10 +248,11 @@ class Trace:
             pass
         self.put("tracing_on", "1")
 
-    def drain(self) -> None:
-        """Makes room in the kernel's buffer, meanwhile."""
+    def drain(self, most: float = math.inf) -> None:
+        """Makes room in the kernel's buffer, meanwhile; so much of it, where more may come than can be read."""
         with suppress(BlockingIOError):
-            while data := os.read(self.pipe, 1 << 16):
+            while most > 0 and (data := os.read(self.pipe, 1 << 16)):
+                most -= len(data)
                 if len(self.taken) < ENOUGH:
                     self.taken += data
                 else:

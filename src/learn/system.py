@@ -6,13 +6,16 @@ import ctypes
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 NEW_MOUNTS = 0x20000  # CLONE_NEWNS
 BIND, DETACH = 0x1000, 2  # MS_BIND, MNT_DETACH
 PRIVATE = 0x4000 | 0x40000  # MS_REC | MS_PRIVATE
 PDEATHSIG, NO_NEW_PRIVS, SUBREAPER = 1, 38, 36  # of prctl
+ANY_CHILD = 0x40000000  # __WALL
+ENDING = 5  # seconds in which what is killed has to be gone
 
 
 def call(name: str, *args: object) -> None:
@@ -47,6 +50,21 @@ def enter(namespace: int) -> None:
         os.chdir(directory)
 
 
+@contextmanager
+def apart(place: str) -> Iterator[None]:
+    """What is mounted meanwhile ends with what is started meanwhile. The place is an empty directory that nobody else ever sees:
+    not what was started before, and not what is started later."""
+    before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    try:
+        mounts_apart()
+        os.makedirs(place, exist_ok=True)
+        mount("capwrap-learn", place, "tmpfs", options="mode=755")
+        yield
+    finally:
+        enter(before)
+        os.close(before)
+
+
 def prctl(option: int, value: int) -> None:
     call("prctl", option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
 
@@ -65,16 +83,20 @@ def descendants() -> list[int]:
     return found[1:]
 
 
-def end_descendants() -> None:
-    """Kills them all, also those that made a session of their own: what is orphaned comes to a subreaper."""
-    for _ in range(200):
+def end_descendants() -> bool:
+    """Kills them all, also those that made a session of their own: what is orphaned comes to a subreaper, so that who has no child
+    has no descendant. That is the kernel's word; of what is new every moment, a look through /proc may see nothing."""
+    end = time.monotonic() + ENDING
+    while time.monotonic() < end:
         running = descendants()
-        if not running:
-            return
         for pid in running:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+        try:
+            for _ in range(len(running) + 1):  # not for as long as there are new ones
+                if not os.waitpid(-1, os.WNOHANG | ANY_CHILD)[0]:
+                    break
+        except ChildProcessError:
+            return True
         time.sleep(0.005)
+    return False

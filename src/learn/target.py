@@ -93,7 +93,7 @@ class Target:
     word: str
     arguments: list[str]
     user: User
-    room: str  # a directory of ours that the wrapper trusts
+    place: str  # a directory of ours that the wrapper trusts, and that is another one for each trial
     original: str = ""
     path: str = ""  # where it is run
     copied: str = ""  # the copy that lies there: the one file that is ever written to
@@ -117,8 +117,10 @@ class Target:
     def prepare(self) -> None:
         self.find()
         self.ceiling = self.ceiling_of(self.line.wrapper)
-        self.place()
-        self.variables = self.told_environment()
+        with system.apart(self.place):
+            self.settle()
+        with system.apart(self.place):
+            self.variables = self.told_environment()
 
     def find(self) -> None:
         """The file, and what it is to be."""
@@ -165,39 +167,36 @@ class Target:
         except OSError as error:
             raise Refused(f"{wrapper}: {error.strerror}: trials go through the wrapper, so it has to be installed") from None
 
-    def place(self) -> None:
-        """A copy over the script, or in our own room; what the rules say decides."""
-        report = {"rule": "path", "reason": "", "fix": ""}
-        if not self.program:
-            self.path = self.original
-            self.copy(f"{self.room}/copy")
-            system.bind(self.copied, self.path)
-            report = self.judged()
-            if report["rule"] in ("path", "file"):
-                system.unmount(self.path)
-                self.install = True
-                self.notes.append(f"its own directory can't be trusted, so a copy was tried elsewhere: {report['reason']}")
-        if report["rule"] in ("path", "file"):
-            self.path = f"{self.room}/run/{os.path.basename(self.original)}"
-            self.copy(self.path)
-            if not self.program:
-                self.neighbours()
+    def settle(self) -> None:
+        """A copy over the script, or in our own place; what the rules say decides."""
+        self.copied = f"{self.place}/{os.path.basename(self.original)}"
+        self.path = self.copied if self.program else self.original
+        self.lay()
+        report = self.judged()
+        if report["rule"] in ("path", "file") and not self.program:
+            system.unmount(self.path)
+            self.install = True
+            self.notes.append(f"its own directory can't be trusted, so a copy was tried elsewhere: {report['reason']}")
+            self.path = self.copied
+            self.lay()
             report = self.judged()
         if report["verdict"] != "runs":
             raise Refused(f"{self.original}: {report['reason']}; {report['fix']}")
         self.take(report)
 
-    def copy(self, path: str) -> None:
-        """Root's, as a script with a grant has to be, for those who may execute the script."""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
+    def lay(self) -> None:
+        """The copy: root's, as a script with a grant has to be, for those who may execute the script."""
+        with open(self.copied, "wb") as file:
             file.write(self.content())
             os.fchown(file.fileno(), 0, self.gid)
             os.fchmod(file.fileno(), self.mode)
         if not self.program:
             with suppress(OSError):
-                os.setxattr(path, ACCESS_LIST, os.getxattr(self.original, ACCESS_LIST))
-        self.copied = path
+                os.setxattr(self.copied, ACCESS_LIST, os.getxattr(self.original, ACCESS_LIST))
+        if self.path != self.copied:
+            system.bind(self.copied, self.path)
+        elif not self.program:
+            self.neighbours()
 
     def write(self, content: bytes) -> None:
         with open(self.copied, "wb") as file:
@@ -263,8 +262,7 @@ class Target:
 
     def told_environment(self) -> dict[str, str]:
         """What the wrapper makes of it, told by a shell in place of the interpreter: for the run without the wrapper."""
-        path = f"{self.room}/run/.environment"
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        path = f"{self.place}/.environment"
         with open(path, "w") as file:
             print(*[f"#!{self.line.wrapper}", *self.line.options, "sh"], file=file)
             print("cat /proc/$$/environ", file=file)
@@ -290,10 +288,9 @@ class Target:
 
     def ready(self, granted: frozenset[str], tells_lines: bool) -> list[str]:
         """The words to run it by, with these granted."""
-        content = self.content()
+        self.lay()
         if tells_lines:
-            content = lines.with_lines(content, self.command[0])
-        self.write(content)
+            self.write(lines.with_lines(self.content(), self.command[0]))
         if not granted:
             return [*self.command, *self.arguments]
         self.give(granted)

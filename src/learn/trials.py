@@ -9,8 +9,8 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from capwrap import Cap, Caps
@@ -96,15 +96,17 @@ class Runner:
         names = ", ".join(sorted(granted)) if len(granted) < 5 else f"{len(granted)} capabilities"
         self.say(f"run {self.made}: with {names or 'nothing'}")
         target = self.target
-        with mounts_of_its_own():
-            words = target.ready(granted, lines)
-            if self.trace:
-                self.trace.start()
-            try:
+        try:
+            with system.apart(target.place):
+                words = target.ready(granted, lines)
+                if self.trace:
+                    self.trace.start()
                 run, works = self.judged(words, bool(granted), lines)
-            finally:
-                system.end_descendants()
-                account = self.trace.stop(2 if granted else 1) if self.trace else None
+        finally:
+            ended = system.end_descendants()
+            account = self.trace.stop(2 if granted else 1) if self.trace else None
+        if not ended:
+            raise Refused(f"processes of a run can't be ended: {', '.join(map(str, system.descendants()))}")
         errors = run.errors.decode(errors="backslashreplace").strip()
         if granted and run.status is not None and os.WIFEXITED(run.status) and os.WEXITSTATUS(run.status) == 125 \
                 and errors.startswith("capwrap: "):
@@ -220,7 +222,7 @@ class Runner:
                         if key.fd != handle and not self.read(run, key.fd, key.fd == errors):
                             watched.unregister(key.fd)
                     if self.trace:
-                        self.trace.drain()
+                        self.trace.drain(1 << 20)
                     done, status = os.waitpid(pid, os.WNOHANG)
                     run.status = status if done else None
             finally:
@@ -240,15 +242,3 @@ class Runner:
             return 0
         run.read(data, error)
         return len(data)
-
-
-@contextmanager
-def mounts_of_its_own() -> Iterator[None]:
-    """What a trial mounts ends with it."""
-    before = os.open("/proc/self/ns/mnt", os.O_RDONLY)
-    try:
-        system.mounts_apart()
-        yield
-    finally:
-        system.enter(before)
-        os.close(before)
