@@ -48,6 +48,7 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 	"CLASSPATH=/dev/null/none", /* Java's default is the current directory */
 	"JAVA_TOOL_OPTIONS=-XX:+DisableAttachMechanism -XX:-UsePerfData -Duser.home=/dev/null", /* else the home is passwd's */
 	"DOTNET_EnableDiagnostics=0",
+	"NODE_DISABLE_COMPILE_CACHE=1", /* it believes what lies in /tmp */
 };
 
 #define VALUE_MAX 255 /* ksh93 dies of what is much longer */

@@ -20,7 +20,7 @@ struct proven {
 	char options[416]; /* that the line may have, see below */
 	char last[2];      /* the letter of the option that takes the script, which must be the last word's last */
 	char needs[72];    /* words that the line must have; one of those with a | between */
-	char added[ADDED_MAX][36]; /* words that the wrapper puts behind its name */
+	char added[ADDED_MAX][68]; /* words that the wrapper puts behind its name */
 	char command[8];   /* runs the script, as the argument of -c before it */
 	char after[3];     /* the word behind the script, which ends the options */
 	uint64_t blocked;  /* signals that it would answer with what it knows, as bits */

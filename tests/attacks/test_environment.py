@@ -219,8 +219,9 @@ def test_width_of_a_listing(world):
 
 def test_settings_in_the_home_of_passwd(world, attacker, accounts):
     """HOME does not say where it is: what Net::SMTP loads runs a file there. Naive is shown by the module alone."""
-    attacker.writes(attacker.home / ".libnetrc", f"system('{attacker.program}'); +{{}}\n")
-    for job, wins in zip(jobs(world, "perl", "use Net::SMTP;\nprint 'genuine';\n"), (True, False)):
-        told = accounts.run(job)
-        assert told.text.endswith("genuine") and attacker.mark.exists() == wins, told
-        attacker.mark.unlink(missing_ok=True)
+    attacker.writes(attacker.home / ".libnetrc", f"open F, '>', '{attacker.mark}'; +{{}}\n")
+    for line in "perl", "perl -T", "perl -t":
+        for job, wins in zip(jobs(world, line, "use Net::SMTP;\nprint 'genuine';\n", folder=f"{line[-1]}/"), (True, False)):
+            told = accounts.run(job)
+            assert told.text.endswith("genuine") and attacker.mark.exists() == wins, told
+            attacker.mark.unlink(missing_ok=True)

@@ -155,7 +155,7 @@ def test_option_for_the_script_is_closed(world, line):
 
 
 ADDED = {"python3": ["-B", "-P"], "python3.9": ["-B"], "php": ["-dinclude_path=/usr/share/php"],
-         "bash": ["--norc"]}
+         "bash": ["--norc"], "perl": ["-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}"]}
 BEFORE_SCRIPT = {"bash": ["-c", ".", '"$0"']}  # blanks part them
 
 

@@ -49,6 +49,7 @@ FIXED = {
     "R_ENVIRON_USER": "/dev/null",
     "AWKPATH": "/usr/local/share/awk:/usr/share/awk",
     "DOTNET_EnableDiagnostics": "0",
+    "NODE_DISABLE_COMPILE_CACHE": "1",
     "CLASSPATH": "/dev/null/none",
     "PERL5OPT": "-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}",
     "JAVA_TOOL_OPTIONS": "-XX:+DisableAttachMechanism -XX:-UsePerfData -Duser.home=/dev/null",
