@@ -93,14 +93,13 @@ static int program_error(const char *program)
 	return 0;
 }
 
-/* Can nobody else change the file, or the way to it? Whoever owns a file may hold up who executes it, by a lease. */
-static bool is_roots_alone(const char *program)
+bool wrapper_is_roots(const char *wrapper)
 {
-	static const struct path_reasons reasons = {.links = true};
+	static const struct path_reasons any = {.links = true};
 	static struct path path;
 	static struct refusal none;
 
-	return path_walk(&path, program, &reasons, &none) && !path.file.stx_uid && !path_writable(path.file.stx_mode);
+	return path_walk(&path, wrapper, &any, &none) && !path.file.stx_uid && !path_writable(path.file.stx_mode);
 }
 
 bool wrapper_is_named(const char *path)
@@ -139,7 +138,8 @@ static bool start_make(struct start *start, const struct decision *decision, con
 	} else if (!ceiling(wrapper, CEILING_EFFECTIVE, &start->permitted, refusal)) {
 		return false;
 	}
-	error = is_roots_alone(wrapper) ? program_error(wrapper) : 0;
+	/* Whoever owns a file may hold up who executes it, by a lease. */
+	error = wrapper_is_roots(wrapper) ? program_error(wrapper) : 0;
 	return !error || refuse_about(refusal, INTERPRETER_EXEC, wrapper, error);
 }
 

@@ -54,4 +54,7 @@ void report_clear(struct report *report);
 /* Is this the path of a wrapper? It is known by its name: running it to find out would run anything. */
 bool wrapper_is_named(const char *path);
 
+/* Can nobody but root change that file, or what its path leads to? */
+bool wrapper_is_roots(const char *wrapper);
+
 #endif

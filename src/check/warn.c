@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "foretell.h"
 #include "sets.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -254,13 +255,9 @@ static void warn_loose_directory(struct warnings *warnings, const char *path)
 /* Whoever can change the wrapper is not held by its rules. */
 static void warn_wrapper(struct warnings *warnings, const struct decision *decision)
 {
-	static const struct path_reasons any = {.links = true};
-	const char *wrapper = decision->line.wrapper;
-	struct refusal refusal = {.room = 0};
-	struct path path;
-
-	if (!path_walk(&path, wrapper, &any, &refusal) || path.file.stx_uid || path_writable(path.file.stx_mode))
-		add(warnings, "wrapper", "the wrapper ", wrapper, ", or a directory above it, can be changed by others than root");
+	if (!wrapper_is_roots(decision->line.wrapper))
+		add(warnings, "wrapper", "the wrapper ", decision->line.wrapper,
+			", or a directory above it, can be changed by others than root");
 }
 
 void warnings_find(struct warnings *warnings, const struct decision *decision)
