@@ -59,13 +59,8 @@ static bool is_program(const char *head)
 static bool capabilities_read(struct file_capabilities *file, const char *name)
 {
 	struct vfs_ns_cap_data data;
-	ssize_t size = lgetxattr(name, XATTR_NAME_CAPS, &data, sizeof data);
 
-	*file = (struct file_capabilities){.present = false};
-	if (size < 0)
-		return errno == ENODATA || errno == ENOTSUP;
-	errno = EINVAL;
-	return file_capabilities_parse(file, &data, (size_t)size);
+	return file_capabilities_take(file, &data, lgetxattr(name, XATTR_NAME_CAPS, &data, sizeof data));
 }
 
 /* Most files are told by one call, that for their attribute. */

@@ -28,17 +28,22 @@ bool file_capabilities_parse(struct file_capabilities *file, const struct vfs_ns
 	return true;
 }
 
-bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd)
+bool file_capabilities_take(struct file_capabilities *file, const struct vfs_ns_cap_data *data, ssize_t size)
 {
-	static const char name[] = "security.capability";
-	struct vfs_ns_cap_data data;
-	ssize_t size = path ? getxattr(path, name, &data, sizeof data) : fgetxattr(fd, name, &data, sizeof data);
-
 	*file = (struct file_capabilities){0};
 	if (size < 0)
 		return errno == ENODATA || errno == ENOTSUP;
 	errno = EINVAL;
-	return file_capabilities_parse(file, &data, (size_t)size);
+	return file_capabilities_parse(file, data, (size_t)size);
+}
+
+bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd)
+{
+	static const char name[] = "security.capability";
+	struct vfs_ns_cap_data data;
+
+	return file_capabilities_take(file, &data,
+		path ? getxattr(path, name, &data, sizeof data) : fgetxattr(fd, name, &data, sizeof data));
 }
 
 static bool refuse_capabilities(struct refusal *refusal, enum reason reason, uint64_t capabilities, const char *object)

@@ -20,6 +20,9 @@ struct file_capabilities {
 /* What the bytes of a file's security.capability say, by linux/capability.h. False where they are malformed. Pure. */
 bool file_capabilities_parse(struct file_capabilities *file, const struct vfs_ns_cap_data *data, size_t size);
 
+/* The same of what a call such as getxattr(2) has just returned: no attribute is no error. False with errno. */
+bool file_capabilities_take(struct file_capabilities *file, const struct vfs_ns_cap_data *data, ssize_t size);
+
 /* Of the file behind a path, or behind a descriptor where `path` is NULL. False with errno. */
 bool file_capabilities_read(struct file_capabilities *file, const char *path, int fd);
 
