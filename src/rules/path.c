@@ -107,11 +107,13 @@ static bool start_over(struct path *path, const char *rest, bool link, const str
 {
 	const char *slash = strrchr(path->real, '/');
 	size_t above = slash ? (size_t)(slash - path->real) : 0;
-	size_t size = strlen(rest) + 1, room = size < sizeof path->way ? sizeof path->way - size : 0;
+	size_t size = strlen(rest) + 1, room;
 	ssize_t length = 0;
 
-	if (above + 1 >= room)
+	/* The rest is the caller's at first, and of any length. */
+	if (above + 1 + size >= sizeof path->way)
 		return refuse_about(refusal, reasons->step, step_name(path), ENAMETOOLONG);
+	room = sizeof path->way - size;
 	memmove(path->way + room, rest, size);
 	memcpy(path->way, path->real, above);
 	path->way[above++] = '/';
