@@ -35,8 +35,7 @@ static const char fixed[][224 + sizeof SECURE_PATH + sizeof MULTIARCH] = {
 
 	"PYTHONNOUSERSITE=1",
 	"PYTHONDONTWRITEBYTECODE=1", /* a __pycache__ made with CAP_DAC_OVERRIDE would be the caller's */
-	/* Net::Config, which Net::SMTP and others load, runs ~/.libnetrc of passwd's home, unless it is being configured. */
-	"PERL5OPT=-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}",
+	"PERL5OPT=" PERL_CONFIGURES,
 	"GUILE_AUTO_COMPILE=0",
 	"R_PROFILE_USER=/dev/null",
 	"R_ENVIRON_USER=/dev/null",

@@ -4,6 +4,9 @@
 
 #include <stdbool.h>
 
+/* Net::Config, which Net::SMTP and others load, runs ~/.libnetrc of passwd's home, unless it is being configured. */
+#define PERL_CONFIGURES "-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}"
+
 #define ENVIRONMENT_MAX 256 /* entries, and a NULL */
 
 /* What a line says of it, and where the script lies. */

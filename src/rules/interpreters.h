@@ -15,9 +15,9 @@ INTERPRETER("python python3#", "python3.0 python3.1 python3.2 python3.3 python3.
 INTERPRETER("python python3#", "python python3#", "",
 	"-BEIOPbqsSu -W* -W,* -Xutf8 -X,utf8 -Xutf8=0 -X,utf8=0 PYTHONUNBUFFERED=* PYTHONUTF8=* PYTHONIOENCODING=* PYTHONHASHSEED=*",
 	"", "", "", "", 0, false, false, false, "-B", "-P")
-/* With -T and -t it does not look at PERL5OPT, which says the same. */
+/* With -T and -t it does not look at PERL5OPT. */
 INTERPRETER("perl perl5#", "perl perl5#", "", "-TtWwX -CS -CSD -CSDA", "", "", "", "", 0, false, true, false,
-	"-M-strict;BEGIN{$Net::Config::CONFIGURE=$Net::Config::CONFIGURE=1}")
+	PERL_CONFIGURES)
 INTERPRETER("ruby ruby#", "ruby ruby#", "", "-UvwW -W0 -W1 -W2 --disable-gems --disable=gems", "", "", "", "", 0, false, true, false, "")
 /* It reads on in its script by a descriptor, and takes one of the caller's for that where a limit leaves it no other. What it
  * sources, it reads whole. For -c it would read the caller's settings where standard input is a socket. */
