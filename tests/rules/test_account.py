@@ -181,10 +181,16 @@ def test_account_files_without_them(world, accounts, refused):
     assert "/etc/passwd: no such file" in result.err
 
 
+# To the caller; by the last the caller's group alone is kept out.
+CLOSED = {"closed": 0o700, "closed, but not to a group": 0o710, "closed, but not to some": 0o701}
+
+
 @pytest.mark.parametrize(("kind", "trusted"), [
     ("its own", True), ("root's", True), ("of others", False), ("for others to write", False), ("not there", True),
     ("not there in a sticky directory", False), ("in a directory of others", False), ("in a directory of its own", True),
-    ("a device", True), ("by a link", True), ("by a link of others", False), ("closed", True), ("sticky", False), ("further below a sticky directory", False),
+    ("a device", True), ("by a link", True), ("by a link of others", False), ("closed", True),
+    ("closed, but not to a group", False), ("closed, but not to some", False), ("sticky", False),
+    ("further below a sticky directory", False),
 ])
 def test_account_home(world, accounts, refused, kind, trusted):
     """Whoever can write there steers what the script starts: R and node, that read code from HOME."""
@@ -215,9 +221,10 @@ def test_account_home(world, accounts, refused, kind, trusted):
         world.folder("home")
         home.symlink_to(world.top / "real")
         os.chown(home, USER if "others" in kind else 0, 0, follow_symlinks=False)
-    elif kind == "closed":
-        world.folder("home", 0o700)
+    elif kind in CLOSED:
+        world.folder("home", CLOSED[kind])
         world.folder("home/acct", uid=ACCOUNT)
+        os.chown(home.parent, 0, USER if kind.endswith("some") else 0)
     elif kind == "sticky":
         world.folder("home/acct", 0o1777)
     accounts.passwd.write_text(f"acct:x:{ACCOUNT}:{ACCOUNT}::{home}:\n")

@@ -396,6 +396,18 @@ def test_door_hard_link_and_copy(world, registered, attacker):
     attacker.stopped(world.run(attacker.home / "copy"))
 
 
+def test_door_path_of_another(world, registered, refused):
+    """What the kernel has opened is not what its path leads to, where something was mounted over its directory."""
+    registered()
+    hidden = world.script("tools/job", "python3", GENUINE, f"{GRANT}=ip")
+    held = os.open(hidden.parent, os.O_PATH | os.O_DIRECTORY)
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", hidden.parent)
+    other = world.script("tools/job", "python3", "print('another')\n", f"{GRANT}=ip")
+    assert world.run(other).text == "another\n"
+    refused(world.run(f"/proc/self/fd/{held}/job", pass_fds=[held]), "PATH_MOVED", f"/proc/self/fd/{held}/job")
+    os.close(held)
+
+
 def test_door_replaced_while_it_starts(world, registered, attacker):
     """Root replaces a script: who starts it meanwhile gets the old one, the new one or a refusal."""
     registered()
